@@ -1,6 +1,7 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
 pub mod flow;
 pub mod label;
+pub mod manifest;
 pub mod source;
 pub mod traffic;
 pub mod yaml;
