@@ -1,7 +1,10 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
+pub mod engine;
 pub mod flow;
 pub mod label;
 pub mod manifest;
+pub mod policy;
 pub mod source;
 pub mod traffic;
+pub mod version;
 pub mod yaml;

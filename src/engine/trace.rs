@@ -1,0 +1,112 @@
+//! Why a verdict is as it is: every element that takes part, not only the first,
+//! and whether a proxy stands in the way.
+
+use super::compile::{CompiledElement, CompiledPeer, Peers, PortRange, Ports};
+use super::truth::Truth;
+use super::{ElementPlace, Engine, IdentityId, Overlay, Subject};
+use crate::policy::Action;
+use crate::policy::peer::Entity;
+use crate::traffic::{Packet, Side, Transport};
+
+impl Engine {
+    /// All elements of a side that match a flow for certain, allow or deny, in order.
+    pub fn matching(
+        &self,
+        overlay: Option<&Overlay>,
+        subject: IdentityId,
+        peer: IdentityId,
+        side: Side,
+        packet: Packet,
+    ) -> Vec<(Action, ElementPlace)> {
+        let (subject, peer) = (self.at(subject), self.at(peer));
+        self.elements_about(overlay, subject, side)
+            .filter(|element| {
+                self.ports_match(element, subject, peer, side, packet).0 == Truth::Yes
+                    && self.peers_match(element, peer, Truth::Yes) == Truth::Yes
+            })
+            .map(|element| (element.action, element.place))
+            .collect()
+    }
+
+    /// The policies whose elements make a side of an endpoint enforced, in order.
+    pub fn enforcing(&self, subject: IdentityId, side: Side) -> Vec<u32> {
+        let subject = self.at(subject);
+        let mut policies: Vec<u32> = self
+            .rules_about(None, subject)
+            .filter(|(.., truth, rule)| *truth == Truth::Yes && rule.sides[side as usize].speaks)
+            .map(|(policy, ..)| policy)
+            .collect();
+        policies.dedup();
+        policies
+    }
+
+    /// Whether an allowed flow passes through a proxy and in no other way. For one
+    /// peer selector and port the proxy takes everything, a plain allow beside it
+    /// included; a plain allow of another selector stays a way of its own.
+    pub fn only_through_proxy(
+        &self,
+        subject: IdentityId,
+        peer: IdentityId,
+        side: Side,
+        packet: Packet,
+    ) -> bool {
+        // A side without default deny is open anyway.
+        if !self.isolates(None, subject, side) {
+            return false;
+        }
+        let (subject, peer) = (self.at(subject), self.at(peer));
+        let Packet::Port(transport, port) = packet else { return false };
+        let mut plain: Vec<(String, String)> = Vec::new();
+        let mut proxied: Vec<(String, String)> = Vec::new();
+        for element in self.elements_about(None, subject, side).filter(|e| e.action == Action::Allow) {
+            for selector in self.matching_selectors(element, peer) {
+                match &element.ports {
+                    Ports::All => plain.push((selector, String::new())),
+                    Ports::These { ranges, .. } => {
+                        let destination = if side == Side::Ingress { subject } else { peer };
+                        for range in ranges.iter().filter(|range| range.covers(destination, transport, port))
+                        {
+                            let list = if range.redirects { &mut proxied } else { &mut plain };
+                            list.push((selector.clone(), port_key(range, destination, transport)));
+                        }
+                    }
+                }
+            }
+        }
+        !proxied.is_empty() && plain.iter().all(|way| proxied.contains(way))
+    }
+
+    fn elements_about<'e>(
+        &'e self,
+        overlay: Option<&'e Overlay>,
+        subject: &'e Subject,
+        side: Side,
+    ) -> impl Iterator<Item = &'e CompiledElement> {
+        self.rules_about(overlay, subject)
+            .filter(|(.., truth, _)| *truth == Truth::Yes)
+            .flat_map(move |(.., rule)| &rule.sides[side as usize].elements)
+    }
+
+    fn matching_selectors(&self, element: &CompiledElement, peer: &Subject) -> Vec<String> {
+        match &element.peers {
+            Peers::Nobody => Vec::new(),
+            Peers::Everybody => vec![format!("{:?}", CompiledPeer::Entity(Entity::All))],
+            Peers::Listed(peers) => peers
+                .iter()
+                .filter(|own| self.peer_matches(own, peer) == Truth::Yes)
+                .map(|own| format!("{own:?}"))
+                .collect(),
+        }
+    }
+}
+
+/// What makes two port entries one: number and end; a name counts as its number.
+fn port_key(range: &PortRange, destination: &Subject, transport: Transport) -> String {
+    use super::compile::PortValue;
+    let first = match &range.port {
+        PortValue::All => 0,
+        PortValue::Number(number) => *number,
+        PortValue::Name(name) => destination.known.port_of(name, transport).unwrap_or(0),
+    };
+    format!("{first}-{:?}", range.end.filter(|&end| end > first))
+}

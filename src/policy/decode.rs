@@ -1,0 +1,532 @@
+//! An object to a [`Policy`]: CiliumNetworkPolicy and its cluster-wide sibling.
+//! Unknown fields and wrong types become faults; the rest is read all the same.
+
+use super::icmp::Field;
+use super::l7::{HttpRule, Layer7, Listener, TlsContext};
+use super::name::NameRule;
+use super::peer::{Addresses, Peer, PeerField, PeerItem, PeerKey, ServicePeer};
+use super::ports::Port;
+use super::selector::{KeyReading, Selector};
+use super::{
+    Action, Element, Fault, Icmps, Namespace, Policy, PolicyKind, PortList, Rule, Section, Subject, ToPorts,
+    knp,
+};
+use crate::manifest::{Object, Text};
+use crate::source::{Span, Spanned};
+use crate::traffic::{IcmpFamily, Side, Transport};
+use crate::yaml::{Resolved, Value};
+
+/// What the tree says about an object beside its own text.
+pub struct Context<'c, 's> {
+    /// The namespace it ends up in.
+    pub namespace: Namespace<'s>,
+    /// Puts in the variables of a text that the tree defines; the others stay.
+    pub substitute: &'c dyn Fn(Text<'s>) -> Text<'s>,
+}
+
+/// Which kind of policy an object is, if it is one (`semantics.md` 1.1).
+pub fn is_policy(object: &Object<'_>) -> Option<PolicyKind> {
+    Some(match (object.group(), object.kind.as_ref()) {
+        ("cilium.io", "CiliumNetworkPolicy") => PolicyKind::Cnp,
+        ("cilium.io", "CiliumClusterwideNetworkPolicy") => PolicyKind::Ccnp,
+        ("networking.k8s.io", "NetworkPolicy") => PolicyKind::Knp,
+        _ => return None,
+    })
+}
+
+/// Reads a policy; `None` when the object is no policy.
+pub fn decode<'s>(object: &Object<'s>, context: Context<'_, 's>) -> Option<Policy<'s>> {
+    let kind = is_policy(object)?;
+    let mut decoder = Decoder { faults: Vec::new(), substitute: context.substitute };
+    let (rules, has_rules) = match kind {
+        PolicyKind::Knp => knp::rules(&mut decoder, object.value, &context.namespace),
+        _ => decoder.cilium_rules(object.value),
+    };
+    let name = object.name.clone().unwrap_or_else(|| Spanned::new(Text::default(), object.value.span()));
+    Some(Policy {
+        kind,
+        name: Spanned::new(decoder.replaced(name.value), name.span),
+        namespace: context.namespace,
+        value: object.value,
+        document: object.document,
+        rules,
+        has_rules,
+        faults: decoder.faults,
+    })
+}
+
+/// Reads values and collects what is wrong with them.
+pub(super) struct Decoder<'c, 's> {
+    pub(super) faults: Vec<Fault>,
+    substitute: &'c dyn Fn(Text<'s>) -> Text<'s>,
+}
+
+impl<'s> Decoder<'_, 's> {
+    fn replaced(&self, text: Text<'s>) -> Text<'s> {
+        if text.contains("${") { (self.substitute)(text) } else { text }
+    }
+
+    pub(super) fn wrong(&mut self, span: Span, message: impl Into<String>) {
+        self.faults.push(Fault::api_server("V49", span, message));
+    }
+
+    fn unknown_field(&mut self, key: Value<'s>, place: &str) {
+        let name = key.text().unwrap_or_default();
+        self.wrong(
+            key.span(),
+            format!("{place} has no field {name:?}; a misspelt field is refused or dropped"),
+        );
+    }
+
+    /// The text of a scalar that must be a string. A plain number or boolean is
+    /// read all the same, and is a fault.
+    pub(super) fn string(&mut self, value: Value<'s>, what: &str) -> Option<Spanned<Text<'s>>> {
+        let text = value.text()?;
+        if !matches!(value.resolved(), Some(Resolved::String(_))) && !text.contains("${") {
+            self.wrong(value.resolve().span(), format!("{what} must be a string: write it in quotes"));
+        }
+        Some(Spanned::new(self.replaced(text), value.resolve().span()))
+    }
+
+    /// The text of a scalar whatever its type.
+    pub(super) fn text(&self, value: Value<'s>) -> Option<Spanned<Text<'s>>> {
+        Some(Spanned::new(self.replaced(value.text()?), value.resolve().span()))
+    }
+
+    pub(super) fn integer(&mut self, value: Value<'s>, what: &str) -> Option<Spanned<i64>> {
+        let span = value.resolve().span();
+        match value.resolved() {
+            Some(Resolved::Int(number)) => Some(Spanned::new(number, span)),
+            Some(Resolved::Null) => None,
+            _ => {
+                let known = self.text(value).and_then(|text| text.value.parse().ok());
+                if known.is_none() && !value.raw().contains("${") {
+                    self.wrong(span, format!("{what} must be a whole number"));
+                }
+                known.map(|number| Spanned::new(number, span))
+            }
+        }
+    }
+
+    pub(super) fn items(&mut self, value: Value<'s>, what: &str) -> Vec<Value<'s>> {
+        if !value.is_sequence() && !value.is_null() {
+            self.wrong(value.span(), format!("{what} must be a list"));
+        }
+        value.items().map(|item| item.value.resolve()).collect()
+    }
+
+    fn strings(&mut self, value: Value<'s>, what: &str) -> Vec<Spanned<Text<'s>>> {
+        let items = self.items(value, what);
+        items.into_iter().filter_map(|item| self.string(item, what)).collect()
+    }
+
+    pub(super) fn selector(&mut self, value: Value<'s>, reading: KeyReading) -> Selector<'s> {
+        Selector::decode(value, reading, &|value| Some(self.replaced(label_text(value)?)))
+    }
+
+    pub(super) fn extend(&mut self, selector: &mut Selector<'s>, value: Value<'s>, reading: KeyReading) {
+        selector.add(value, reading, &|value| Some(self.replaced(label_text(value)?)));
+    }
+
+    fn cilium_rules(&mut self, object: Value<'s>) -> (Vec<Rule<'s>>, bool) {
+        let mut rules = Vec::new();
+        let mut has_rules = false;
+        for entry in object.entries() {
+            match entry.key.text().as_deref() {
+                Some("spec") if !entry.value.is_null() => {
+                    has_rules = true;
+                    rules.insert(0, self.rule(entry.value.resolve(), false));
+                }
+                Some("specs") if !entry.value.is_null() => {
+                    has_rules = true;
+                    for item in self.items(entry.value, "specs") {
+                        rules.push(self.rule(item, true));
+                    }
+                }
+                Some("apiVersion" | "kind" | "metadata" | "status" | "spec" | "specs") => {}
+                _ => self.unknown_field(entry.key, "a policy"),
+            }
+        }
+        (rules, has_rules)
+    }
+
+    fn rule(&mut self, value: Value<'s>, in_specs: bool) -> Rule<'s> {
+        if !value.is_mapping() {
+            self.wrong(value.span(), "a rule must be a mapping");
+        }
+        let (mut endpoints, mut nodes) = (None, None);
+        let mut rule = Rule {
+            value,
+            in_specs,
+            subject: Subject::Unclear,
+            sections: Vec::new(),
+            default_deny: [None, None],
+            closes: [false, false],
+        };
+        for entry in value.entries() {
+            let section = match entry.key.text().as_deref() {
+                Some("endpointSelector") => {
+                    endpoints = Some(self.selector(entry.value.resolve(), KeyReading::Cilium));
+                    None
+                }
+                Some("nodeSelector") => {
+                    nodes = Some(self.selector(entry.value.resolve(), KeyReading::Cilium));
+                    None
+                }
+                Some("ingress") => Some((Side::Ingress, Action::Allow)),
+                Some("egress") => Some((Side::Egress, Action::Allow)),
+                Some("ingressDeny") => Some((Side::Ingress, Action::Deny)),
+                Some("egressDeny") => Some((Side::Egress, Action::Deny)),
+                Some("enableDefaultDeny") => {
+                    self.default_deny(entry.value.resolve(), &mut rule.default_deny);
+                    None
+                }
+                Some("labels" | "description" | "log") => None,
+                _ => {
+                    self.unknown_field(entry.key, "a rule");
+                    None
+                }
+            };
+            if let Some((side, action)) = section {
+                let items = self.items(entry.value, "a section");
+                let elements = items.into_iter().map(|item| self.element(item, side, action)).collect();
+                rule.sections.push(Section { side, action, entry, elements });
+            }
+        }
+        rule.subject = match (endpoints, nodes) {
+            (Some(selector), None) => Subject::Endpoints(selector),
+            (None, Some(selector)) => Subject::Nodes(selector),
+            _ => Subject::Unclear,
+        };
+        rule
+    }
+
+    fn default_deny(&mut self, value: Value<'s>, sides: &mut [Option<Spanned<bool>>; 2]) {
+        for entry in value.entries() {
+            let side = match entry.key.text().as_deref() {
+                Some("ingress") => Side::Ingress,
+                Some("egress") => Side::Egress,
+                _ => {
+                    self.unknown_field(entry.key, "enableDefaultDeny");
+                    continue;
+                }
+            };
+            match entry.value.resolved() {
+                Some(Resolved::Bool(value)) => {
+                    sides[side as usize] = Some(Spanned::new(value, entry.value.span()));
+                }
+                Some(Resolved::Null) => {}
+                _ => self.wrong(entry.value.span(), "enableDefaultDeny takes true or false"),
+            }
+        }
+    }
+
+    fn element(&mut self, value: Value<'s>, side: Side, action: Action) -> Element<'s> {
+        let mut element = Element {
+            value,
+            peers: Vec::new(),
+            requires: Vec::new(),
+            to_ports: None,
+            icmps: None,
+            authentication: None,
+        };
+        if !value.is_mapping() && !value.is_null() {
+            self.wrong(value.span(), "an item of a section must be a mapping");
+        }
+        for entry in value.entries() {
+            let key = entry.key.text();
+            let key = key.as_deref().unwrap_or("");
+            let inner = entry.value.resolve();
+            if let Some(field) =
+                PeerKey::parse(key, side).filter(|f| action == Action::Allow || *f != PeerKey::Names)
+            {
+                if !inner.is_null() {
+                    let items = self.items(inner, key);
+                    let items = items.into_iter().map(|item| self.peer(item, field)).collect();
+                    element.peers.push(PeerField { key: field, entry, items });
+                }
+                continue;
+            }
+            match (key, side) {
+                ("toPorts", _) => {
+                    if !inner.is_null() {
+                        let items = self.items(inner, "toPorts");
+                        let lists = items.into_iter().map(|item| self.port_list(item, action)).collect();
+                        element.to_ports = Some(ToPorts { entry, lists });
+                    }
+                }
+                ("icmps", _) => {
+                    if !inner.is_null() {
+                        let (fields, longest) = self.icmp_fields(inner);
+                        element.icmps = Some(Icmps { entry, fields, longest });
+                    }
+                }
+                ("authentication", _) if action == Action::Allow => {
+                    element.authentication = inner.get("mode").and_then(|mode| self.string(mode, "mode"));
+                }
+                ("fromRequires", Side::Ingress) | ("toRequires", Side::Egress) => {
+                    for item in self.items(inner, key) {
+                        let selector = self.selector(item, KeyReading::Cilium);
+                        element.requires.push(selector);
+                    }
+                }
+                _ => self.unknown_field(entry.key, &format!("an item of {}", section_name(side, action))),
+            }
+        }
+        element
+    }
+
+    fn peer(&mut self, value: Value<'s>, field: PeerKey) -> PeerItem<'s> {
+        let peer = match field {
+            PeerKey::Endpoints => Peer::Endpoints(self.selector(value, KeyReading::Cilium)),
+            PeerKey::Nodes => Peer::Nodes(self.selector(value, KeyReading::Cilium)),
+            PeerKey::Entities => self.string(value, "an entity").map_or(Peer::Unreadable, Peer::Entity),
+            PeerKey::Cidr => match self.string(value, "a CIDR") {
+                Some(cidr) => Peer::Addresses(Addresses {
+                    cidr: Some(cidr),
+                    group: None,
+                    group_selector: None,
+                    except: Vec::new(),
+                }),
+                None => Peer::Unreadable,
+            },
+            PeerKey::CidrSet => self.addresses(value, "a CIDR set"),
+            PeerKey::Names => Peer::Name(self.name_rule(value)),
+            PeerKey::Services => self.service(value),
+            PeerKey::Groups => Peer::Group,
+            PeerKey::Kubernetes => Peer::Unreadable,
+        };
+        PeerItem { value, peer }
+    }
+
+    pub(super) fn addresses(&mut self, value: Value<'s>, what: &str) -> Peer<'s> {
+        let mut addresses = Addresses { cidr: None, group: None, group_selector: None, except: Vec::new() };
+        if !value.is_mapping() {
+            self.wrong(value.span(), format!("{what} must be a mapping with cidr"));
+            return Peer::Unreadable;
+        }
+        for entry in value.entries() {
+            match entry.key.text().as_deref() {
+                Some("cidr") => addresses.cidr = self.string(entry.value, "cidr"),
+                Some("cidrGroupRef") => addresses.group = self.string(entry.value, "cidrGroupRef"),
+                Some("cidrGroupSelector") => {
+                    addresses.group_selector = Some(self.selector(entry.value.resolve(), KeyReading::Cilium));
+                }
+                Some("except") => addresses.except = self.strings(entry.value.resolve(), "except"),
+                _ => self.unknown_field(entry.key, what),
+            }
+        }
+        Peer::Addresses(addresses)
+    }
+
+    fn name_rule(&mut self, value: Value<'s>) -> NameRule<'s> {
+        let mut rule = NameRule { value, name: None, pattern: None };
+        for entry in value.entries() {
+            match entry.key.text().as_deref() {
+                Some("matchName") => rule.name = self.string(entry.value, "matchName"),
+                Some("matchPattern") => rule.pattern = self.string(entry.value, "matchPattern"),
+                _ => self.unknown_field(entry.key, "a name rule"),
+            }
+        }
+        let filled = |text: Option<Spanned<Text<'s>>>| text.filter(|text| !text.value.is_empty());
+        NameRule { value, name: filled(rule.name), pattern: filled(rule.pattern) }
+    }
+
+    fn service(&mut self, value: Value<'s>) -> Peer<'s> {
+        let mut peer = ServicePeer { name: None, selector: None, namespace: None };
+        for entry in value.entries() {
+            let inner = entry.value.resolve();
+            match entry.key.text().as_deref() {
+                Some("k8sService") => {
+                    peer.name = inner.get("serviceName").and_then(|v| self.string(v, "serviceName"))
+                }
+                Some("k8sServiceSelector") => {
+                    peer.selector = inner.get("selector").map(|v| self.selector(v, KeyReading::Kubernetes));
+                }
+                _ => {
+                    self.unknown_field(entry.key, "toServices");
+                    continue;
+                }
+            }
+            peer.namespace = inner.get("namespace").and_then(|v| self.string(v, "namespace"));
+        }
+        Peer::Service(peer)
+    }
+
+    fn port_list(&mut self, value: Value<'s>, action: Action) -> PortList<'s> {
+        let mut list = PortList { value, list: None, ports: Vec::new(), l7: Layer7::default() };
+        for entry in value.entries() {
+            let inner = entry.value.resolve();
+            match (entry.key.text().as_deref(), action) {
+                (Some("ports"), _) => {
+                    list.list = Some(inner);
+                    let items = self.items(inner, "ports");
+                    list.ports = items.into_iter().map(|item| self.port(item)).collect();
+                }
+                (Some("rules"), Action::Allow) if !inner.is_null() => {
+                    list.l7.rules = Some(entry);
+                    self.l7_rules(inner, &mut list.l7);
+                }
+                (Some("rules"), Action::Allow) => {}
+                (Some("serverNames"), Action::Allow) => {
+                    list.l7.server_names = self.strings(inner, "serverNames");
+                }
+                (Some("listener"), Action::Allow) if !inner.is_null() => {
+                    list.l7.listener = Some(self.listener(inner));
+                }
+                (Some("terminatingTLS"), Action::Allow) if !inner.is_null() => {
+                    list.l7.terminating = Some(TlsContext { value: inner, content: content(inner) });
+                }
+                (Some("originatingTLS"), Action::Allow) if !inner.is_null() => {
+                    list.l7.originating = Some(TlsContext { value: inner, content: content(inner) });
+                }
+                (Some("listener" | "terminatingTLS" | "originatingTLS"), Action::Allow) => {}
+                _ => self.unknown_field(entry.key, "an item of toPorts"),
+            }
+        }
+        list
+    }
+
+    fn port(&mut self, value: Value<'s>) -> Port<'s> {
+        let mut port =
+            Port { value, port: None, end: None, protocol: None, default_transports: &Transport::ALL };
+        for entry in value.entries() {
+            match entry.key.text().as_deref() {
+                Some("port") => port.port = self.string(entry.value, "port"),
+                Some("endPort") => port.end = self.integer(entry.value, "endPort"),
+                Some("protocol") => port.protocol = self.string(entry.value, "protocol"),
+                _ => self.unknown_field(entry.key, "a port"),
+            }
+        }
+        port.port.get_or_insert_with(|| Spanned::new(Text::default(), value.span()));
+        port
+    }
+
+    fn l7_rules(&mut self, value: Value<'s>, l7: &mut Layer7<'s>) {
+        for entry in value.entries() {
+            let inner = entry.value.resolve();
+            if inner.is_null() {
+                continue;
+            }
+            match entry.key.text().as_deref() {
+                Some("http") => {
+                    l7.http_list = Some(inner);
+                    let items = self.items(inner, "http");
+                    l7.http = Some(items.into_iter().map(|item| self.http_rule(item)).collect());
+                }
+                Some("dns") => {
+                    l7.dns_list = Some(inner);
+                    let items = self.items(inner, "dns");
+                    l7.dns = Some(items.into_iter().map(|item| self.name_rule(item)).collect());
+                }
+                Some("kafka") => l7.kafka = Some(self.items(inner, "kafka")),
+                Some("l7proto") => {
+                    l7.protocol = self.string(inner, "l7proto").filter(|text| !text.value.is_empty());
+                }
+                Some("l7") => l7.generic = self.items(inner, "l7"),
+                _ => self.unknown_field(entry.key, "rules"),
+            }
+        }
+    }
+
+    fn http_rule(&mut self, value: Value<'s>) -> HttpRule<'s> {
+        let mut rule = HttpRule { value, method: None, path: None, host: None, headers: false };
+        for entry in value.entries() {
+            match entry.key.text().as_deref() {
+                Some("method") => rule.method = self.string(entry.value, "method"),
+                Some("path") => rule.path = self.string(entry.value, "path"),
+                Some("host") => rule.host = self.string(entry.value, "host"),
+                Some("headers" | "headerMatches") => rule.headers |= !entry.value.is_null(),
+                _ => self.unknown_field(entry.key, "an HTTP rule"),
+            }
+        }
+        rule
+    }
+
+    fn listener(&mut self, value: Value<'s>) -> Listener<'s> {
+        let part = |keys: &[&str]| value.path(keys).and_then(|v| v.text()).unwrap_or_default();
+        let title = format!("{}/{}", part(&["envoyConfig", "name"]), part(&["name"]));
+        Listener {
+            value,
+            config_kind: value.path(&["envoyConfig", "kind"]).and_then(|kind| self.text(kind)),
+            title,
+            priority: value.get("priority").and_then(|v| self.integer(v, "priority")).map_or(0, |p| p.value),
+        }
+    }
+
+    fn icmp_fields(&mut self, value: Value<'s>) -> (Vec<Field<'s>>, usize) {
+        let mut fields = Vec::new();
+        let mut longest = 0;
+        for item in self.items(value, "icmps") {
+            let before = fields.len();
+            for entry in item.entries() {
+                if entry.key.text().as_deref() != Some("fields") {
+                    self.unknown_field(entry.key, "an item of icmps");
+                    continue;
+                }
+                for field in self.items(entry.value.resolve(), "fields") {
+                    fields.push(self.icmp_field(field));
+                }
+            }
+            longest = longest.max(fields.len() - before);
+        }
+        (fields, longest)
+    }
+
+    fn icmp_field(&mut self, value: Value<'s>) -> Field<'s> {
+        let mut field = Field { value, family: Some(IcmpFamily::V4), kind: None };
+        for entry in value.entries() {
+            match entry.key.text().as_deref() {
+                Some("type") => field.kind = self.text(entry.value),
+                Some("family") => {
+                    field.family = match entry.value.text().as_deref() {
+                        None | Some("" | "IPv4") => Some(IcmpFamily::V4),
+                        Some("IPv6") => Some(IcmpFamily::V6),
+                        Some(_) => None,
+                    }
+                }
+                _ => self.unknown_field(entry.key, "a field of icmps"),
+            }
+        }
+        field
+    }
+}
+
+/// The key of a section.
+pub(crate) fn section_name(side: Side, action: Action) -> &'static str {
+    match (side, action) {
+        (Side::Ingress, Action::Allow) => "ingress",
+        (Side::Egress, Action::Allow) => "egress",
+        (Side::Ingress, Action::Deny) => "ingressDeny",
+        (Side::Egress, Action::Deny) => "egressDeny",
+    }
+}
+
+/// The text of a label key or value; what kubectl reads as a number or a
+/// boolean is none: the API server refuses it.
+fn label_text(value: Value<'_>) -> Option<Text<'_>> {
+    match value.resolved()? {
+        Resolved::String(text) => Some(text),
+        _ if value.raw().contains("${") => value.text(),
+        _ => None,
+    }
+}
+
+/// The content of a small mapping, without comments and layout.
+fn content(value: Value<'_>) -> String {
+    if value.is_mapping() {
+        let mut parts: Vec<String> = value
+            .entries()
+            .map(|entry| {
+                format!("{}: {}", entry.key.text().unwrap_or_default(), content(entry.value.resolve()))
+            })
+            .collect();
+        parts.sort();
+        format!("{{{}}}", parts.join(", "))
+    } else if value.is_sequence() {
+        let parts: Vec<String> = value.items().map(|item| content(item.value.resolve())).collect();
+        format!("[{}]", parts.join(", "))
+    } else {
+        format!("{:?}", value.text().unwrap_or_default())
+    }
+}
