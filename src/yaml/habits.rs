@@ -237,7 +237,7 @@ impl<'t> Habits<'t> {
         let beside = || fitting().filter(|seen| place.is_some_and(|place| !needed && place.tier(seen) == 0));
         sibling
             .map(|(_, style)| *style)
-            .or_else(|| majority(fitting().filter(|seen| seen.slot == *slot).map(|seen| seen.fact.1)))
+            .or_else(|| undisputed(fitting().filter(|seen| seen.slot == *slot).map(|seen| seen.fact.1)))
             .or_else(|| majority(beside().map(|seen| seen.fact.1)))
             .or_else(|| majority(fitting().map(|seen| seen.fact.1)))
             .unwrap_or(default)
@@ -285,6 +285,18 @@ fn choose<'a, T: PartialEq, R: Ord>(
 
 /// The commonest; of equally common ones the first to be seen; `None` for none.
 fn majority<T: PartialEq>(facts: impl Iterator<Item = T>) -> Option<T> {
+    counted(facts).into_iter().rev().max_by_key(|(_, count)| *count).map(|(fact, _)| fact)
+}
+
+/// The commonest, unless another one is as common.
+fn undisputed<T: PartialEq>(facts: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts = counted(facts);
+    counts.sort_by_key(|(_, count)| *count);
+    let (fact, most) = counts.pop()?;
+    counts.last().is_none_or(|(_, next)| *next < most).then_some(fact)
+}
+
+fn counted<T: PartialEq>(facts: impl Iterator<Item = T>) -> Vec<(T, usize)> {
     let mut counts: Vec<(T, usize)> = Vec::new();
     for fact in facts {
         match counts.iter_mut().find(|(known, _)| *known == fact) {
@@ -292,7 +304,7 @@ fn majority<T: PartialEq>(facts: impl Iterator<Item = T>) -> Option<T> {
             None => counts.push((fact, 1)),
         }
     }
-    counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(fact, _)| fact)
+    counts
 }
 
 /// Walks one document and writes down what it sees.

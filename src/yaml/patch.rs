@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::datum::TooLarge;
 use super::intent::Intent;
+use super::lines::{line_end, line_start};
 use super::second_reader::{self, Mismatch};
 use super::{Change, Habits, Refusal, Tree};
 use crate::source::Span;
@@ -97,7 +98,7 @@ impl Patch {
         let habits = Habits::of(tree);
         let mut splicer = Splicer { tree, habits: &habits, intent, splices: Vec::new() };
         splicer.run();
-        let mut splices = splicer.splices;
+        let mut splices = splicer.settled();
         splices.sort_by_key(|splice| (splice.range.start, !splice.range.is_empty(), Reverse(splice.depth)));
         splices.dedup_by(|b, a| a == b && !a.range.is_empty());
         if let Some(pair) = splices.windows(2).find(|pair| pair[0].range.end > pair[1].range.start) {
@@ -155,6 +156,25 @@ impl Splicer<'_> {
             }
         }
         self.documents();
+    }
+
+    /// Lines that are to follow lines that go away follow what stood before those.
+    fn settled(mut self) -> Vec<Splice> {
+        let text = self.tree.text;
+        let removed = self.splices.iter().filter(|splice| splice.text.is_empty());
+        let mut removed: Vec<Range<usize>> = removed.map(|splice| splice.range.clone()).collect();
+        removed.sort_by_key(|range| Reverse(range.start));
+        for splice in self.splices.iter_mut().filter(|splice| splice.range.is_empty()) {
+            for range in &removed {
+                let at = splice.range.start;
+                let at_last_line = range.start < at && at < range.end && text[at..range.end].trim().is_empty();
+                if at_last_line && range.start > 0 && range.start == line_start(text, range.start) {
+                    let before = line_end(text, line_start(text, range.start - 1));
+                    splice.range = before..before;
+                }
+            }
+        }
+        self.splices
     }
 
     pub(super) fn splice(&mut self, range: Range<usize>, text: String, depth: usize) {
