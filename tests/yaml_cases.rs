@@ -49,7 +49,8 @@ fn edited(before: &str, after: &str) -> Result<String, String> {
     let mut changes = Vec::new();
     assert_eq!(before.roots().count(), after.roots().count());
     for ((_, before), (_, after)) in before.roots().zip(after.roots()) {
-        changes_between(before, &Datum::of(after).unwrap(), &mut changes).map_err(|error| error.to_string())?;
+        changes_between(before, &Datum::of(after).unwrap(), &mut changes)
+            .map_err(|error| error.to_string())?;
     }
     Patch::checked_text(&before, &changes).map_err(|error| error.to_string())
 }
@@ -72,7 +73,8 @@ fn changes_between(before: Value<'_>, after: &Datum, changes: &mut Vec<Change>) 
                     None => changes.push(editor.insert_entry(before, index, key, datum.clone())?),
                 }
             }
-            let gone = before.written_entries().filter(|entry| after.get(&entry.key.text().unwrap()).is_none());
+            let gone =
+                before.written_entries().filter(|entry| after.get(&entry.key.text().unwrap()).is_none());
             for entry in gone {
                 changes.push(editor.remove_entry(&entry)?);
             }

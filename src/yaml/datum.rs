@@ -30,9 +30,7 @@ pub enum Datum {
 
 /// A document expands to more than is sane: aliases of aliases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "aliases expand to more than {MOST_NODES} nodes or {DEEPEST} levels; write out what they stand for"
-)]
+#[error("aliases expand to more than {MOST_NODES} nodes or {DEEPEST} levels; write out what they stand for")]
 pub struct TooLarge;
 
 impl Datum {
@@ -161,14 +159,8 @@ mod tests {
     #[test]
     fn scalars_are_what_kubectl_reads() {
         let read = datum("[017, on, ~, '8080', 1.5, web]").unwrap();
-        let want = [
-            Datum::Int(15),
-            Datum::Bool(true),
-            Datum::Null,
-            "8080".into(),
-            Datum::Float(1.5),
-            "web".into(),
-        ];
+        let want =
+            [Datum::Int(15), Datum::Bool(true), Datum::Null, "8080".into(), Datum::Float(1.5), "web".into()];
         assert_eq!(read, Datum::seq(want));
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::Value;
 use super::block::{emptied, removed_runs};
 use super::fragment::Writer;
 use super::habits::{Place, layout_of};
@@ -11,7 +12,6 @@ use super::intent::{Alteration, Member};
 use super::lines::{column, indent, is_first_on_line, line_end, next_line};
 use super::locate::Location;
 use super::patch::Splicer;
-use super::Value;
 
 impl Splicer<'_> {
     /// Inserts into and removes from a flow collection.

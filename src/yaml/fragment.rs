@@ -29,7 +29,13 @@ impl Writer<'_> {
 
     /// A new member of a collection in braces or brackets. `column` is that of
     /// the line where it begins; `layout` is the layout of the collection.
-    pub(super) fn flow_member(&self, slot: &Slot<'_>, member: &Member, layout: Layout, column: usize) -> String {
+    pub(super) fn flow_member(
+        &self,
+        slot: &Slot<'_>,
+        member: &Member,
+        layout: Layout,
+        column: usize,
+    ) -> String {
         match member {
             Member::Item(datum) => self.within_flow(&slot.items(), datum, layout, column),
             Member::Entry(key, datum) => {
@@ -66,7 +72,13 @@ impl Writer<'_> {
     }
 
     /// A value within braces or brackets.
-    pub(super) fn within_flow(&self, slot: &Slot<'_>, datum: &Datum, around: Layout, column: usize) -> String {
+    pub(super) fn within_flow(
+        &self,
+        slot: &Slot<'_>,
+        datum: &Datum,
+        around: Layout,
+        column: usize,
+    ) -> String {
         match around {
             _ if datum.len() == 0 => self.scalar(slot, datum, true),
             Layout::Braced => {
@@ -166,10 +178,9 @@ impl Writer<'_> {
     fn flow_members(&self, slot: &Slot<'_>, datum: &Datum, layout: Layout, column: usize) -> Vec<String> {
         let member = |member: Member| self.flow_member(slot, &member, layout, column);
         match datum {
-            Datum::Map(entries) => entries
-                .iter()
-                .map(|(key, value)| member(Member::Entry(key.clone(), value.clone())))
-                .collect(),
+            Datum::Map(entries) => {
+                entries.iter().map(|(key, value)| member(Member::Entry(key.clone(), value.clone()))).collect()
+            }
             Datum::Seq(items) => items.iter().map(|item| member(Member::Item(item.clone()))).collect(),
             _ => Vec::new(),
         }

@@ -227,7 +227,13 @@ impl<'t> Habits<'t> {
     }
 
     /// The style of a new string.
-    pub(super) fn value_style(&self, slot: &Slot<'_>, text: &str, in_flow: bool, place: Option<&Place>) -> Style {
+    pub(super) fn value_style(
+        &self,
+        slot: &Slot<'_>,
+        text: &str,
+        in_flow: bool,
+        place: Option<&Place>,
+    ) -> Style {
         let needed = needs_quotes(text, in_flow);
         let default = if needed { Style::Double } else { Style::Plain };
         let sibling = choose(&self.quotes, place, |seen, tier| {
@@ -412,7 +418,8 @@ impl<'t> Learner<'_, 't> {
             let seen = self.seen(slot, span.start, (bracket, false, first.saturating_sub(span.start + 1)));
             self.habits.spaces.push(seen);
         } else if is_first_on_line(text, first) {
-            let seen = self.seen(slot, span.start, column(text, first).saturating_sub(indent(text, span.start)));
+            let seen =
+                self.seen(slot, span.start, column(text, first).saturating_sub(indent(text, span.start)));
             self.habits.braced_steps.push(seen);
         }
         if layout == Layout::Braced && value.items().next().is_some_and(|item| item.value.is_flow()) {

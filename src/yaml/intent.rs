@@ -82,11 +82,7 @@ impl Intent {
     }
 }
 
-fn put<T: Clone + PartialEq>(
-    map: &mut BTreeMap<NodeId, T>,
-    node: NodeId,
-    value: &T,
-) -> Result<(), Conflict> {
+fn put<T: Clone + PartialEq>(map: &mut BTreeMap<NodeId, T>, node: NodeId, value: &T) -> Result<(), Conflict> {
     match map.insert(node, value.clone()) {
         Some(before) if before != *value => Err(Conflict(node)),
         _ => Ok(()),

@@ -7,6 +7,8 @@
 mod block;
 mod datum;
 mod edit;
+#[cfg(test)]
+mod edit_cases;
 mod flow;
 mod fragment;
 mod habits;

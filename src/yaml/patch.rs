@@ -167,7 +167,8 @@ impl Splicer<'_> {
         for splice in self.splices.iter_mut().filter(|splice| splice.range.is_empty()) {
             for range in &removed {
                 let at = splice.range.start;
-                let at_last_line = range.start < at && at < range.end && text[at..range.end].trim().is_empty();
+                let at_last_line =
+                    range.start < at && at < range.end && text[at..range.end].trim().is_empty();
                 if at_last_line && range.start > 0 && range.start == line_start(text, range.start) {
                     let before = line_end(text, line_start(text, range.start - 1));
                     splice.range = before..before;

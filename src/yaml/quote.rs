@@ -12,8 +12,8 @@ pub(super) fn needs_quotes(text: &str, in_flow: bool) -> bool {
     let second = text.chars().nth(1).unwrap_or(' ');
     let starts_badly = match first {
         '-' => !second.is_alphanumeric(),
-        '?' | ':' | ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
-        | '`' | '=' => true,
+        '?' | ':' | ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
+        | '@' | '`' | '=' => true,
         _ => text.starts_with("..."),
     };
     starts_badly
@@ -89,9 +89,48 @@ mod tests {
     #[test]
     fn what_kubectl_would_misread_needs_quotes() {
         for text in [
-            "", "8080", "1_000", "on", "y", "~", "null", "*.x", "0x1F", "1e3", ".inf", "- a", "-", "a: b", "a:",
-            "a #b", " a", "a ", "&a", "!a", "@a", "`a", "%a", "|", ">", "{a", "[a", "#a", "'a", "\"a", "? a",
-            "<<", "=", "12:30:45", "2001-01-01", "---", "...", "a\tb", "a\nb", "\u{feff}", "::1", "08080",
+            "",
+            "8080",
+            "1_000",
+            "on",
+            "y",
+            "~",
+            "null",
+            "*.x",
+            "0x1F",
+            "1e3",
+            ".inf",
+            "- a",
+            "-",
+            "a: b",
+            "a:",
+            "a #b",
+            " a",
+            "a ",
+            "&a",
+            "!a",
+            "@a",
+            "`a",
+            "%a",
+            "|",
+            ">",
+            "{a",
+            "[a",
+            "#a",
+            "'a",
+            "\"a",
+            "? a",
+            "<<",
+            "=",
+            "12:30:45",
+            "2001-01-01",
+            "---",
+            "...",
+            "a\tb",
+            "a\nb",
+            "\u{feff}",
+            "::1",
+            "08080",
         ] {
             assert!(needs_quotes(text, false), "{text:?}");
         }
@@ -100,8 +139,20 @@ mod tests {
     #[test]
     fn names_addresses_and_prefixed_keys_stand_plain() {
         for text in [
-            "web", "k8s:io.kubernetes.pod.namespace", "app.kubernetes.io/name", "10.0.0.0/8", "10.0.0.1",
-            "fd00::1", "api.stripe.com", "cilium.io/v2", "a#b", "a,b", "it's", "-foo", "größe", "a-b_c",
+            "web",
+            "k8s:io.kubernetes.pod.namespace",
+            "app.kubernetes.io/name",
+            "10.0.0.0/8",
+            "10.0.0.1",
+            "fd00::1",
+            "api.stripe.com",
+            "cilium.io/v2",
+            "a#b",
+            "a,b",
+            "it's",
+            "-foo",
+            "größe",
+            "a-b_c",
         ] {
             assert!(!needs_quotes(text, false), "{text:?}");
         }

@@ -27,7 +27,8 @@ impl Splicer<'_> {
         let place = Place::new(&location, span.clone(), span.start);
         let writer = Writer { habits: self.habits, place: Some(&place) };
         let around = location.ancestors.last().copied();
-        Replacement { value, datum, location: &location, writer, depth: location.depth() + 1 }.write(self, around);
+        Replacement { value, datum, location: &location, writer, depth: location.depth() + 1 }
+            .write(self, around);
     }
 }
 
@@ -112,14 +113,16 @@ impl Replacement<'_> {
                 let new = self.writer.alone(self.slot(), self.datum, column(text, dash) + padding);
                 splicer.insert(dash, format!("{:padding$}{new}", ""), self.depth);
             }
-            _ => {
-                let column = column(text, start);
-                let new = self.writer.alone(self.slot(), self.datum, column);
-                if head < start && !on_own_line && head != self.dash() {
-                    splicer.splice(head..self.end(), self.writer.new_line(column) + &new, self.depth);
-                } else {
-                    splicer.splice(start..self.end(), new, self.depth);
-                }
+            holder if on_own_line || holder == (Holder::Item { head }) => {
+                let new = self.writer.alone(self.slot(), self.datum, column(text, start));
+                splicer.splice(start..self.end(), new, self.depth);
+            }
+            // Behind an anchor, or on the line of `---`.
+            holder => {
+                let full = self.value.full_span().start as usize;
+                let column = if holder == Holder::Document { 0 } else { column(text, full) };
+                let new = self.writer.new_line(column) + &self.writer.alone(self.slot(), self.datum, column);
+                splicer.splice(text[..start].trim_end().len()..self.end(), new, self.depth);
             }
         }
     }
@@ -138,14 +141,6 @@ impl Replacement<'_> {
             splicer.delete(self.whole_lines(splicer), self.depth);
         } else {
             splicer.splice(start..self.end(), new, self.depth);
-        }
-    }
-
-    /// One past the dash before the node, where it is an item.
-    fn dash(&self) -> usize {
-        match self.location.holder {
-            Holder::Item { head } => head,
-            _ => usize::MAX,
         }
     }
 
