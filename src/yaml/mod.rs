@@ -4,10 +4,33 @@
 //! A file is parsed once; the typed policies, the messages and the edits all
 //! read the same [`Tree`]. Nothing is ever emitted anew but what is inserted.
 
+mod block;
+mod datum;
+mod edit;
+#[cfg(test)]
+mod edit_cases;
+mod flow;
+mod fragment;
+mod habits;
+mod intent;
+mod lines;
+mod locate;
 mod parse;
+mod patch;
+mod quote;
 pub mod scalar;
+mod second_reader;
+mod stream;
+mod whole;
 
 use std::borrow::Cow;
+
+pub use datum::{Datum, TooLarge};
+pub use edit::{Change, Editor, Refusal, Sharing};
+pub use habits::Habits;
+pub use patch::{Edit, EditError, Patch};
+pub use second_reader::Mismatch;
+pub use stream::new_file;
 
 pub use parse::{SyntaxError, parse};
 pub use scalar::{Resolved, Style};
@@ -314,7 +337,7 @@ impl<'t> Value<'t> {
         self.written_entries().filter(|entry| !entry.key.is_merge_key()).chain(merged)
     }
 
-    fn is_merge_key(self) -> bool {
+    pub(super) fn is_merge_key(self) -> bool {
         self.kind() == Kind::Scalar(Style::Plain) && self.raw() == "<<"
     }
 

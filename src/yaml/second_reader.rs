@@ -1,0 +1,256 @@
+//! The second opinion: no edited text is believed before our reader finds in it
+//! exactly the intended data, and serde_yaml, whose grammar is libyaml's and so
+//! kubectl's, reads every changed document the same way.
+
+use std::fmt;
+
+use serde::de::{
+    Deserialize, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+
+use super::intent::Intent;
+use super::patch::EditError;
+use super::{Datum, Resolved, Tree, Value, parse};
+
+/// How the edited text differs from what was intended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// Another number of documents.
+    #[error("it holds {found} documents instead of {wanted}")]
+    Documents {
+        /// How many there should be.
+        wanted: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Our reader finds other data in a document.
+    #[error("document {document} says something else at {path}")]
+    Data {
+        /// Its number in the file, from 1.
+        document: usize,
+        /// Where the first difference is, as `spec.ingress[0]`.
+        path: String,
+    },
+    /// serde_yaml does not read it as we do.
+    #[error("a second reader disagrees about document {document}: {why}")]
+    SecondReader {
+        /// Its number in the file, from 1.
+        document: usize,
+        /// What it says, or where it differs.
+        why: String,
+    },
+}
+
+/// What stands in one document: data, or text that could not be read.
+#[derive(Debug, PartialEq)]
+enum Content<'t> {
+    Data(Datum),
+    Unreadable(&'t str),
+}
+
+/// Reads the edited text with both readers.
+///
+/// # Errors
+/// When it does not say what the intent wants.
+pub(super) fn verify(before: &Tree<'_>, intent: &Intent, text: &str) -> Result<(), EditError> {
+    let after = parse(before.file, text);
+    let mut wanted = contents(before, intent)?;
+    wanted.extend(intent.appended.iter().cloned().map(Content::Data));
+    let found = contents(&after, &Intent::default())?;
+    if wanted.len() != found.len() {
+        return Err(Mismatch::Documents { wanted: wanted.len(), found: found.len() }.into());
+    }
+    for (index, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
+        if wanted != found {
+            let mut path = String::new();
+            if let (Content::Data(wanted), Content::Data(found)) = (wanted, found) {
+                first_difference(wanted, found, &mut path);
+            }
+            return Err(Mismatch::Data { document: index + 1, path }.into());
+        }
+    }
+    read_changed_documents(before, &after)?;
+    Ok(())
+}
+
+fn contents<'t>(tree: &Tree<'t>, intent: &Intent) -> Result<Vec<Content<'t>>, EditError> {
+    let mut contents = Vec::new();
+    for (index, document) in tree.documents.iter().enumerate() {
+        if intent.removed.contains(&index) {
+            continue;
+        }
+        if document.broken {
+            contents.push(Content::Unreadable(&tree.text[document.start as usize..document.end as usize]));
+        } else if let Some(root) = document.root {
+            contents.push(Content::Data(intent.datum(tree.value(root))?));
+        }
+    }
+    Ok(contents)
+}
+
+/// Walks to the first place where two trees differ.
+fn first_difference(wanted: &Datum, found: &Datum, path: &mut String) {
+    match (wanted, found) {
+        (Datum::Map(wanted), Datum::Map(found)) => {
+            let pairs = wanted.iter().zip(found).find(|(wanted, found)| wanted != found);
+            if let Some(((key, wanted), (same_key, found))) = pairs.filter(|(a, b)| a.0 == b.0) {
+                debug_assert_eq!(key, same_key);
+                path.push('.');
+                path.push_str(key);
+                first_difference(wanted, found, path);
+            }
+        }
+        (Datum::Seq(wanted), Datum::Seq(found)) => {
+            let pairs = wanted.iter().zip(found).enumerate();
+            if let Some((index, (wanted, found))) = pairs.into_iter().find(|(_, (a, b))| a != b) {
+                path.push_str(&format!("[{index}]"));
+                first_difference(wanted, found, path);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn read_changed_documents(before: &Tree<'_>, after: &Tree<'_>) -> Result<(), Mismatch> {
+    fn texts<'t>(tree: &'t Tree<'_>) -> impl Iterator<Item = &'t str> {
+        tree.documents.iter().map(|document| &tree.text[document.start as usize..document.end as usize])
+    }
+    for (index, (document, text)) in after.documents.iter().zip(texts(after)).enumerate() {
+        let Some(root) = document.root.filter(|_| !texts(before).any(|unchanged| unchanged == text)) else {
+            continue;
+        };
+        let disagrees = |why: String| Mismatch::SecondReader { document: index + 1, why };
+        let mut documents = serde_yaml::Deserializer::from_str(text);
+        let first = documents.next().ok_or_else(|| disagrees("it finds nothing there".to_owned()))?;
+        let read = Reading::deserialize(first).map_err(|error| disagrees(error.to_string()))?;
+        agree(after.value(root), &read).map_err(|text| disagrees(format!("it reads {text} otherwise")))?;
+    }
+    Ok(())
+}
+
+/// What serde_yaml reads: merge keys and duplicates as they are written,
+/// scalars by the rules of YAML 1.2.
+#[derive(Debug)]
+enum Reading {
+    Null,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text(String),
+    Map(Vec<(Reading, Reading)>),
+    Seq(Vec<Reading>),
+}
+
+/// Whether both readers see the same structure and the same scalars; the error
+/// is the text of the first node where they do not.
+fn agree(value: Value<'_>, read: &Reading) -> Result<(), String> {
+    let value = value.resolve();
+    let same = match read {
+        Reading::Map(read) => {
+            for (entry, (key, inner)) in value.written_entries().zip(read) {
+                agree(entry.key, key)?;
+                agree(entry.value, inner)?;
+            }
+            value.is_mapping() && value.written_entries().len() == read.len()
+        }
+        Reading::Seq(read) => {
+            for (item, inner) in value.items().zip(read) {
+                agree(item.value, inner)?;
+            }
+            value.is_sequence() && value.items().len() == read.len()
+        }
+        Reading::Text(text) => value.text().is_some_and(|own| own == text.as_str()),
+        _ if value.is_tagged() => value.resolved().is_some(),
+        scalar => value.resolved().is_some_and(|own| same_scalar(&own, scalar)),
+    };
+    if same { Ok(()) } else { Err(value.raw().chars().take(40).collect()) }
+}
+
+fn same_scalar(own: &Resolved<'_>, read: &Reading) -> bool {
+    match (own, read) {
+        (Resolved::Null, Reading::Null) => true,
+        (Resolved::Bool(own), Reading::Bool(read)) => own == read,
+        (Resolved::Int(own), Reading::Int(read)) => i128::from(*own) == *read,
+        (Resolved::Int(own), Reading::Float(read)) => *own as f64 == *read,
+        (Resolved::Float(own), Reading::Int(read)) => *own == *read as f64,
+        (Resolved::Float(own), Reading::Float(read)) => own == read || (own.is_nan() && read.is_nan()),
+        _ => false,
+    }
+}
+
+impl<'de> Deserialize<'de> for Reading {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ReadingVisitor)
+    }
+}
+
+struct ReadingVisitor;
+
+impl<'de> Visitor<'de> for ReadingVisitor {
+    type Value = Reading;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any YAML")
+    }
+
+    fn visit_unit<E>(self) -> Result<Reading, E> {
+        Ok(Reading::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Reading, E> {
+        Ok(Reading::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Reading, D::Error> {
+        Reading::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Reading, E> {
+        Ok(Reading::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Reading, E> {
+        Ok(Reading::Int(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Reading, E> {
+        Ok(Reading::Int(value.into()))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Reading, E> {
+        Ok(Reading::Int(value))
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Reading, E> {
+        i128::try_from(value).map(Reading::Int).map_err(|_| E::custom("a number beyond 128 bits"))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Reading, E> {
+        Ok(Reading::Float(value))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Reading, E> {
+        Ok(Reading::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Reading, A::Error> {
+        let mut read = Vec::new();
+        while let Some(item) = items.next_element()? {
+            read.push(item);
+        }
+        Ok(Reading::Seq(read))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Reading, A::Error> {
+        let mut read = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            read.push(entry);
+        }
+        Ok(Reading::Map(read))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Reading, A::Error> {
+        let (_, content): (String, _) = tagged.variant()?;
+        content.newtype_variant().map_err(A::Error::custom)
+    }
+}
