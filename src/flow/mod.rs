@@ -3,7 +3,23 @@
 //! `flow-formats.md` describes the logs; each format has a reader of its own in
 //! this room, and the tally makes one distinct flow of many equal records.
 
+mod block;
+mod hubble;
+mod input;
+mod line;
+mod logfmt;
+mod read;
+pub mod reason;
+mod record;
+mod reply;
+mod summary;
+
 use std::net::IpAddr;
+
+pub use input::Input;
+pub use read::{Options, read};
+pub use record::{Event, Origin, Record, Unjudged};
+pub use summary::{Broken, BrokenKind, BrokenLine, LineKind, Summary, Unreadable};
 
 use crate::label::Label;
 use crate::traffic::{Packet, Side};
