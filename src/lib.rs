@@ -1,7 +1,9 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
 pub mod flow;
+pub mod inventory;
 pub mod label;
 pub mod manifest;
 pub mod source;
 pub mod traffic;
+pub mod version;
 pub mod yaml;
