@@ -1,6 +1,7 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
 pub mod engine;
 pub mod flow;
+pub mod inventory;
 pub mod label;
 pub mod manifest;
 pub mod policy;

@@ -1,41 +1,48 @@
-//! The releases of Cilium whose behaviour is known (`semantics.md` 7).
+//! The Cilium release whose behaviour is asked for: the minor version, since
+//! `semantics.md` 7 knows no differences between patch releases.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A minor release of Cilium 1.x.
+/// A minor release of Cilium 1.x, from 1.14 to 1.20.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CiliumVersion {
     minor: u8,
 }
 
 impl CiliumVersion {
-    /// 1.14, the oldest release whose behaviour is known.
+    /// Cilium 1.14, the oldest release that is known.
     pub const V1_14: Self = Self { minor: 14 };
-    /// 1.15.
+    /// Cilium 1.15.
     pub const V1_15: Self = Self { minor: 15 };
-    /// 1.16: `enableDefaultDeny`, `endPort`, present-but-empty peer lists select nobody.
+    /// Cilium 1.16.
     pub const V1_16: Self = Self { minor: 16 };
-    /// 1.17: `toServices` for Services with selectors.
+    /// Cilium 1.17.
     pub const V1_17: Self = Self { minor: 17 };
-    /// 1.18.
+    /// Cilium 1.18.
     pub const V1_18: Self = Self { minor: 18 };
-    /// 1.19: peers mean the local cluster unless they say otherwise.
+    /// Cilium 1.19.
     pub const V1_19: Self = Self { minor: 19 };
-    /// 1.20, the newest.
+    /// Cilium 1.20, the newest release that is known.
     pub const V1_20: Self = Self { minor: 20 };
 
-    /// All known releases, oldest first.
+    /// Every release that is known, oldest first.
     pub const ALL: [Self; 7] =
         [Self::V1_14, Self::V1_15, Self::V1_16, Self::V1_17, Self::V1_18, Self::V1_19, Self::V1_20];
 
-    /// The newest known release: what is assumed when none is named.
+    /// The newest release that is known: what is assumed when none is named.
     pub const NEWEST: Self = Self::V1_20;
+
+    /// The `18` of 1.18.
+    pub fn minor(self) -> u8 {
+        self.minor
+    }
 }
 
 impl Default for CiliumVersion {
+    /// The newest release that is known (`semantics.md` 7, last line).
     fn default() -> Self {
-        Self::NEWEST
+        Self::V1_20
     }
 }
 
@@ -45,24 +52,31 @@ impl fmt::Display for CiliumVersion {
     }
 }
 
-/// The text names no release whose behaviour is known.
+/// A text that names no release that is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no known Cilium release: {0:?}; known are 1.14 to 1.20")]
-pub struct UnknownVersion(String);
+#[error("{given:?} is no Cilium version that policyfix knows: give one of {}", known())]
+pub struct UnknownVersion {
+    given: String,
+}
+
+fn known() -> String {
+    CiliumVersion::ALL.map(|version| version.to_string()).join(", ")
+}
 
 impl FromStr for CiliumVersion {
     type Err = UnknownVersion;
 
-    /// Reads `1.18`, `v1.18` and `1.18.3`; the patch release is not looked at.
-    fn from_str(text: &str) -> Result<Self, UnknownVersion> {
-        let minor = text.strip_prefix('v').unwrap_or(text).strip_prefix("1.").and_then(|rest| {
-            let minor = rest.split_once('.').map_or(rest, |(minor, _)| minor);
-            minor.parse().ok()
-        });
-        minor
-            .map(|minor| Self { minor })
-            .filter(|version| Self::ALL.contains(version))
-            .ok_or_else(|| UnknownVersion(text.to_owned()))
+    /// Reads `1.18`, `v1.18`, `1.18.3` and `v1.18.3-rc.1` alike.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let release = text.strip_prefix('v').unwrap_or(text);
+        let mut parts = release.splitn(3, '.');
+        let (major, minor, patch) = (parts.next(), parts.next(), parts.next());
+        let patched = patch.is_none_or(|patch| patch.starts_with(|c: char| c.is_ascii_digit()));
+        let minor = minor.and_then(|minor| minor.parse::<u8>().ok());
+        Self::ALL
+            .into_iter()
+            .find(|version| major == Some("1") && patched && minor == Some(version.minor))
+            .ok_or_else(|| UnknownVersion { given: text.to_owned() })
     }
 }
 
@@ -71,13 +85,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_in_the_forms_people_type() {
+    fn a_version_is_read_with_and_without_v_and_patch() {
         for text in ["1.18", "v1.18", "1.18.3", "v1.18.0-rc.1"] {
             assert_eq!(text.parse(), Ok(CiliumVersion::V1_18), "{text}");
         }
-        for text in ["", "1", "2.18", "1.13", "1.99", "1.x"] {
-            assert!(text.parse::<CiliumVersion>().is_err(), "{text}");
+        assert_eq!(CiliumVersion::V1_18.to_string(), "1.18");
+        assert!(CiliumVersion::V1_14 < CiliumVersion::default());
+    }
+
+    #[test]
+    fn an_unknown_version_names_those_that_are_known() {
+        for text in ["1.13", "1.21", "2.18", "1", "", "1.18.", "v", "1.018x"] {
+            let error = text.parse::<CiliumVersion>().unwrap_err().to_string();
+            assert!(error.ends_with("1.14, 1.15, 1.16, 1.17, 1.18, 1.19, 1.20"), "{error}");
         }
-        assert!(CiliumVersion::V1_16 < CiliumVersion::NEWEST);
     }
 }
