@@ -2,6 +2,9 @@
 pub mod flow;
 pub mod label;
 pub mod manifest;
+pub mod schema;
 pub mod source;
+pub mod spelling;
 pub mod traffic;
+pub mod version;
 pub mod yaml;
