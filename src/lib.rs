@@ -1,4 +1,5 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
+pub mod explain;
 pub mod flow;
 pub mod label;
 pub mod manifest;

@@ -523,3 +523,15 @@ fn a_definition_that_stands_in_both_cilium_schemas_is_the_same_in_both() {
     };
     assert_eq!(definitions(Kind::CiliumNetworkPolicy), definitions(Kind::CiliumClusterwideNetworkPolicy));
 }
+
+#[test]
+fn every_ready_made_policy_has_the_shape_of_its_kind() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
+    let mut checked = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        silent(&text);
+        checked += objects(&parse(FileId(0), &text)).len();
+    }
+    assert_eq!(checked, 5);
+}
