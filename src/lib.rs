@@ -1,5 +1,6 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
 pub mod flow;
+pub mod gitops;
 pub mod inventory;
 pub mod label;
 pub mod manifest;
