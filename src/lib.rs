@@ -2,6 +2,7 @@
 pub mod engine;
 pub mod explain;
 pub mod flow;
+pub mod gitops;
 pub mod inventory;
 pub mod label;
 pub mod manifest;

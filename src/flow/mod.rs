@@ -8,11 +8,13 @@ mod hubble;
 mod input;
 mod line;
 mod logfmt;
+mod normal;
 mod read;
 pub mod reason;
 mod record;
 mod reply;
 mod summary;
+mod tally;
 
 use std::net::IpAddr;
 
@@ -20,6 +22,7 @@ pub use input::Input;
 pub use read::{Options, read};
 pub use record::{Event, Origin, Record, Unjudged};
 pub use summary::{Broken, BrokenKind, BrokenLine, LineKind, Summary, Unreadable};
+pub use tally::{Distinct, Example, Keep, Span, Tally, tally};
 
 use crate::label::Label;
 use crate::traffic::{Packet, Side};

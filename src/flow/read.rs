@@ -7,9 +7,10 @@ use memchr::memchr_iter;
 use rayon::prelude::*;
 
 use super::block::{Block, Blocks, LONGEST_LINE};
+use super::hubble::Message;
 use super::input::Input;
 use super::line::{self, Line, Misread};
-use super::record::{Origin, Record};
+use super::record::{Origin, Record, Unjudged};
 use super::summary::{BrokenKind, LineKind, Summary, Unreadable};
 
 /// How many blocks are parsed at a time.
@@ -22,14 +23,52 @@ pub struct Options {
     pub follow: bool,
 }
 
+/// What takes what was read, in order.
+pub(crate) trait Sink {
+    /// A new input begins.
+    fn input(&mut self, name: &str);
+
+    /// A Hubble message with a flow.
+    ///
+    /// # Errors
+    ///
+    /// [`Unjudged`] when it says nothing of what policy did.
+    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Unjudged>;
+
+    /// A record of another format.
+    fn record(&mut self, record: Record);
+}
+
+struct Each<'a>(&'a mut dyn FnMut(Record));
+
+impl Sink for Each<'_> {
+    fn input(&mut self, _: &str) {}
+
+    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Unjudged> {
+        if let Some(record) = message.record() {
+            (self.0)(Record { origin, ..record? });
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record) {
+        (self.0)(record);
+    }
+}
+
 /// Reads every record of all inputs, in order, and says what else was there.
 ///
 /// An input that cannot be read does not end the run: [`Summary::unreadable`] names it.
 pub fn read(inputs: Vec<Input>, options: Options, each: &mut dyn FnMut(Record)) -> Summary {
+    read_into(inputs, options, &mut Each(each))
+}
+
+pub(crate) fn read_into(inputs: Vec<Input>, options: Options, sink: &mut dyn Sink) -> Summary {
     let mut summary = Summary::default();
     for (number, input) in inputs.into_iter().enumerate() {
         let number = number as u32;
-        let mut consumer = Consumer { summary: &mut summary, each };
+        sink.input(&input.name());
+        let mut consumer = Consumer { summary: &mut summary, sink };
         if let Err(error) = read_input(number, input, options, &mut consumer) {
             summary.unreadable.push(Unreadable { input: number, why: error.to_string() });
         }
@@ -47,8 +86,8 @@ fn read_input(number: u32, input: Input, options: Options, consumer: &mut Consum
         let mut ahead: Vec<Block> = Vec::new();
         let going_on = !options.follow && outcome.is_ok();
         let (parsed, next) = rayon::join(
-            || current.par_iter().map(|block| parse(block)).collect::<Vec<_>>(),
-            || if going_on { Some(fill(&mut blocks, &mut ahead, &mut spare, options)) } else { None },
+            || current.par_iter().map(parse).collect::<Vec<_>>(),
+            || going_on.then(|| fill(&mut blocks, &mut ahead, &mut spare, options)),
         );
         for (block, lines) in current.iter().zip(parsed) {
             consumer.block(number, block, lines);
@@ -121,7 +160,7 @@ fn read_bytes(bytes: &[u8]) -> Result<Line<'_>, InvalidText> {
 /// Takes parsed lines in order.
 struct Consumer<'a> {
     summary: &'a mut Summary,
-    each: &'a mut dyn FnMut(Record),
+    sink: &'a mut dyn Sink,
 }
 
 impl Consumer<'_> {
@@ -147,10 +186,9 @@ impl Consumer<'_> {
         match line {
             Line::Hubble(message, kind) => {
                 self.summary.count(kind);
-                match message.record() {
-                    Some(Ok(record)) => self.record(origin, record),
-                    Some(Err(unjudged)) => *self.summary.unjudged.entry(unjudged).or_default() += 1,
-                    None => {}
+                match self.sink.message(&message, origin) {
+                    Ok(()) => self.summary.records += 1,
+                    Err(unjudged) => *self.summary.unjudged.entry(unjudged).or_default() += 1,
                 }
             }
             Line::Record(record, kind) => {
@@ -181,7 +219,7 @@ impl Consumer<'_> {
 
     fn record(&mut self, origin: Origin, record: Record) {
         self.summary.records += 1;
-        (self.each)(Record { origin, ..record });
+        self.sink.record(Record { origin, ..record });
     }
 }
 

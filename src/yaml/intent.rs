@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::datum::{DEEPEST, MOST_NODES, TooLarge};
-use super::{Datum, Kind, NodeId, Value};
+use super::locate::Location;
+use super::{Datum, Kind, NodeId, Tree, Value};
 
 /// A new member of a collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +75,27 @@ impl Intent {
             Some(node) => Err(Conflict(*node)),
             None => Ok(intent),
         }
+    }
+
+    /// A node that is touched though it goes away with what is around it.
+    pub(super) fn lost(&self, tree: &Tree<'_>) -> Option<Conflict> {
+        let touched = self.replaced.keys().chain(self.renamed.keys()).chain(self.altered.keys());
+        touched.copied().find(|id| self.is_lost(tree.value(*id))).map(Conflict)
+    }
+
+    fn is_lost(&self, value: Value<'_>) -> bool {
+        let Some(location) = Location::of(value) else { return true };
+        let inner = location.ancestors.iter().skip(1).copied().chain([value]);
+        self.removed.contains(&location.document)
+            || location.ancestors.iter().zip(inner).any(|(outer, inner)| {
+                self.replaced.contains_key(&outer.id())
+                    || self.altered.get(&outer.id()).is_some_and(|alteration| {
+                        let entries = outer.written_entries();
+                        let member = entries.map(|entry| entry.key == inner || entry.value == inner);
+                        let member = member.chain(outer.items().map(|item| item.value == inner));
+                        member.enumerate().any(|(index, held)| held && alteration.removed.contains(&index))
+                    })
+            })
     }
 
     /// The data of a node once the steps are done.

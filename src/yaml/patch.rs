@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::datum::TooLarge;
-use super::intent::Intent;
+use super::intent::{Conflict, Intent};
 use super::lines::{line_end, line_start};
 use super::second_reader::{self, Mismatch};
 use super::{Change, Habits, Refusal, Tree};
@@ -118,7 +118,12 @@ fn intent<'c>(tree: &Tree<'_>, changes: impl IntoIterator<Item = &'c Change>) ->
         }
         steps.push(&change.step);
     }
-    Intent::of(steps).map_err(|conflict| EditError::Overlap(tree.value(conflict.0).full_span()))
+    let overlap = |conflict: Conflict| EditError::Overlap(tree.value(conflict.0).full_span());
+    let intent = Intent::of(steps).map_err(overlap)?;
+    match intent.lost(tree) {
+        Some(conflict) => Err(overlap(conflict)),
+        None => Ok(intent),
+    }
 }
 
 /// An edit before it is sorted. Of two insertions at one byte the deeper one

@@ -162,42 +162,32 @@ fn unescape(text: &str) -> Cow<'_, str> {
 fn cook_block(block: Block, text: &str, folded: bool) -> String {
     let content = &text[block.content_start as usize..block.end as usize];
     let mut lines = split_breaks(content);
-    let ends_with_break = content.ends_with('\n');
+    let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let indent = match block.indent {
+        Some(relative) => (block.parent_indent + relative) as usize,
+        // Where there are only spaces, all of them are indentation.
+        None => lines.iter().find(|line| spaces(line) < line.len()).map_or(usize::MAX, |line| spaces(line)),
+    };
+    // What stands behind the last break is a line only if it is more than indentation.
+    let ends_with_break = lines.last().is_some_and(|last| spaces(last) == last.len() && last.len() <= indent);
     if ends_with_break {
         lines.pop();
     }
-    let indent = match block.indent {
-        Some(relative) => (block.parent_indent + relative) as usize,
-        None => lines
-            .iter()
-            .find(|line| !line.trim_start_matches(' ').is_empty())
-            .map_or(0, |line| line.len() - line.trim_start_matches(' ').len()),
-    };
-    let cut = |line: &'_ str| -> String {
-        let spaces = line.len() - line.trim_start_matches(' ').len();
-        line[spaces.min(indent)..].to_owned()
-    };
-    let lines: Vec<String> = lines.into_iter().map(cut).collect();
+    let lines: Vec<&str> = lines.into_iter().map(|line| &line[spaces(line).min(indent)..]).collect();
     let filled = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
     let mut out = if folded { fold_block(&lines[..filled]) } else { lines[..filled].join("\n") };
-    match block.chomping {
-        Chomping::Strip => {}
-        Chomping::Clip => {
-            if filled > 0 && (ends_with_break || lines.len() > filled) {
-                out.push('\n');
-            }
-        }
-        Chomping::Keep => {
-            let breaks = lines.len() - filled + usize::from(ends_with_break && filled > 0);
-            let breaks = if filled == 0 { lines.len() } else { breaks };
-            out.extend(std::iter::repeat_n('\n', breaks));
-        }
-    }
+    let breaks = match block.chomping {
+        Chomping::Strip => 0,
+        Chomping::Clip => usize::from(filled > 0 && (ends_with_break || lines.len() > filled)),
+        Chomping::Keep if filled == 0 => lines.len(),
+        Chomping::Keep => lines.len() - filled + usize::from(ends_with_break),
+    };
+    out.extend(std::iter::repeat_n('\n', breaks));
     out
 }
 
 /// Folds the lines of a `>` scalar; lines that begin with white space are kept.
-fn fold_block(lines: &[String]) -> String {
+fn fold_block(lines: &[&str]) -> String {
     let mut out = String::new();
     let mut empty = 0;
     let mut kept_before = false;

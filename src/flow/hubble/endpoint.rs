@@ -3,7 +3,6 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Fields;
 use super::value::{Number, Text};
 use crate::flow::{Endpoint, ObjectName, Workload};
 use crate::label::Label;
@@ -51,19 +50,8 @@ pub(super) fn is_local(raw: Option<&RawValue>) -> bool {
         .is_some_and(|id| id != Number(0))
 }
 
-/// The end that sent the packet.
-pub(super) fn source(fields: &Fields<'_>) -> Endpoint {
-    let ip = fields.ip.as_ref().and_then(|ip| ip.source.as_deref());
-    endpoint(fields.source, ip, fields.source_names, fields.source_service)
-}
-
-/// The end that it was sent to.
-pub(super) fn destination(fields: &Fields<'_>) -> Endpoint {
-    let ip = fields.ip.as_ref().and_then(|ip| ip.destination.as_deref());
-    endpoint(fields.destination, ip, fields.destination_names, fields.destination_service)
-}
-
-fn endpoint(
+/// Reads one end; what does not fit is taken as absent.
+pub(super) fn read(
     raw: Option<&RawValue>,
     ip: Option<&str>,
     names: Option<&RawValue>,

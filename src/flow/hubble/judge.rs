@@ -1,5 +1,7 @@
 //! What a Hubble record says of policy: `flow-formats.md` 7, "is it a denial?".
 
+use std::net::IpAddr;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -179,11 +181,10 @@ impl<'a> Layer7<'a> {
         }
     }
 
-    /// The addresses that a DNS answer gives for its name.
-    pub(crate) fn answer(&self) -> Option<(&str, impl Iterator<Item = std::net::IpAddr>)> {
-        let dns = self.dns.as_ref()?;
-        let name = dns.query.as_deref()?.trim_end_matches('.');
-        let ips = dns.ips.as_ref()?;
-        (!ips.is_empty()).then(|| (name, ips.iter().filter_map(|ip| ip.parse().ok())))
+    /// The addresses that a DNS answer gives, each with the name that was asked for.
+    pub(crate) fn answers(&self) -> Vec<(IpAddr, String)> {
+        let Some(Dns { query: Some(query), ips: Some(ips) }) = &self.dns else { return Vec::new() };
+        let name = query.trim_end_matches('.');
+        ips.iter().filter_map(|ip| Some((ip.parse().ok()?, name.to_owned()))).collect()
     }
 }

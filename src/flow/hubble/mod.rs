@@ -9,6 +9,8 @@ mod endpoint;
 mod judge;
 mod value;
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,7 +19,8 @@ pub(crate) use value::{Number, Present, Text, Word};
 
 use super::record::{Event, Record, Unjudged};
 use super::reply;
-use super::{Flow, ObjectName, Request};
+use super::tally::{Example, Span};
+use super::{Endpoint, Flow, ObjectName, Request};
 use crate::traffic::{IcmpFamily, Packet, Side, Transport};
 
 /// A line: `GetFlowsResponse`, `ExportEvent`, or our own normalised row.
@@ -131,6 +134,8 @@ pub(crate) struct Layer4 {
     vrrp: Option<Present>,
     #[serde(rename = "IGMP")]
     igmp: Option<Present>,
+    /// Only on normalised rows: the number of another protocol.
+    protocol: Option<Number>,
 }
 
 #[derive(Deserialize)]
@@ -181,10 +186,33 @@ impl<'a> Message<'a> {
         Self { flow: Some(flow), ..self }
     }
 
-    /// First and last time a normalised row was seen.
-    pub(crate) fn seen(&self) -> Option<(Timestamp, Timestamp)> {
-        let first = timestamp(self.first_seen.as_ref())?;
+    /// First and last time of what the message tells.
+    pub(crate) fn span(&self) -> Option<Span> {
+        let time = || self.flow.as_ref().and_then(Fields::time).or_else(|| timestamp(self.time.as_ref()));
+        let first = timestamp(self.first_seen.as_ref()).or_else(time)?;
         Some((first, timestamp(self.last_seen.as_ref()).unwrap_or(first)))
+    }
+
+    /// How many packets the message stands for; `None` for a row that only carries a DNS answer.
+    pub(crate) fn weight(&self) -> Option<u64> {
+        match self.count {
+            Some(Number(count)) => Some(count).filter(|&count| count != 0),
+            None => Some(self.flow.as_ref().map_or(1, Fields::weight)),
+        }
+    }
+
+    /// Where the flow of a normalised row was seen.
+    pub(crate) fn examples(&self) -> Option<Vec<Example>> {
+        #[derive(Deserialize)]
+        struct RawExample {
+            #[serde(default)]
+            input: String,
+            #[serde(default)]
+            line: Number,
+        }
+        self.count?;
+        let examples: Vec<RawExample> = serde_json::from_str(self.examples?.get()).ok()?;
+        Some(examples.into_iter().map(|e| Example { input: e.input, line: e.line.0 }).collect())
     }
 
     /// The record, if the message holds a flow.
@@ -193,17 +221,13 @@ impl<'a> Message<'a> {
     ///
     /// [`Unjudged`] when the record says nothing of what policy did.
     pub(crate) fn record(&self) -> Option<Result<Record, Unjudged>> {
-        let record = self.flow.as_ref()?.record();
-        Some(record.map(|record| Record {
-            time: record.time.or_else(|| timestamp(self.time.as_ref())),
-            weight: self.count.map_or(record.weight, |count| count.0.max(1)),
+        let fields = self.flow.as_ref()?;
+        let weight = self.weight()?;
+        Some(fields.record().map(|record| Record {
+            time: self.span().map(|(_, last)| last),
+            weight,
             ..record
         }))
-    }
-
-    /// The time of the record, which the wrapper repeats.
-    pub(crate) fn time(&self) -> Option<Timestamp> {
-        self.flow.as_ref().and_then(Fields::time).or_else(|| timestamp(self.time.as_ref()))
     }
 }
 
@@ -267,7 +291,7 @@ impl Fields<'_> {
             Layer4 { icmp_v6: Some(v6), .. } => icmp(IcmpFamily::V6, v6),
             Layer4 { vrrp: Some(_), .. } => Packet::Other(Some(112)),
             Layer4 { igmp: Some(_), .. } => Packet::Other(Some(2)),
-            _ => Packet::Other(None),
+            Layer4 { protocol, .. } => Packet::Other(protocol.and_then(|n| u8::try_from(n.0).ok())),
         };
         (packet, None)
     }
@@ -283,7 +307,7 @@ impl Fields<'_> {
     }
 
     /// The policies that denied the packet, sorted.
-    fn denied_by(&self) -> Vec<ObjectName> {
+    pub(crate) fn denied_by(&self) -> Vec<ObjectName> {
         let mut names: Vec<ObjectName> = [self.egress_denied_by, self.ingress_denied_by]
             .into_iter()
             .flatten()
@@ -301,11 +325,6 @@ impl Fields<'_> {
         names
     }
 
-    /// The raw text of both lists of denying policies, for telling records apart.
-    pub(crate) fn denied_by_text(&self) -> [&str; 2] {
-        [self.egress_denied_by, self.ingress_denied_by].map(|raw| raw.map_or("", RawValue::get))
-    }
-
     /// The record as an owned flow.
     ///
     /// # Errors
@@ -316,11 +335,9 @@ impl Fields<'_> {
         let outcome = self.outcome(event)?;
         let side = self.side(event, &outcome);
         let (packet, source_port) = self.packet();
-        let (source, destination) = (endpoint::source(self), endpoint::destination(self));
+        let (source, destination) = (self.source_endpoint(), self.destination_endpoint());
         Ok(Record {
-            time: self.time(),
             uuid: self.uuid(),
-            weight: self.weight(),
             event,
             ..Record::new(Flow {
                 source,
@@ -336,8 +353,41 @@ impl Fields<'_> {
         })
     }
 
-    fn request(&self) -> Option<Request> {
+    /// The request that a proxy looked at.
+    pub(crate) fn request(&self) -> Option<Request> {
         self.l7.map(|raw| judge::Layer7::read(raw).request())
+    }
+
+    /// The addresses that a DNS answer in the record gives, each with the name.
+    pub(crate) fn answers(&self) -> Vec<(IpAddr, String)> {
+        self.l7.map_or_else(Vec::new, |raw| judge::Layer7::read(raw).answers())
+    }
+
+    /// The end that sent the packet.
+    pub(crate) fn source_endpoint(&self) -> Endpoint {
+        let ip = self.ip.as_ref().and_then(|ip| ip.source.as_deref());
+        endpoint::read(self.source, ip, self.source_names, self.source_service)
+    }
+
+    /// The end that it was sent to.
+    pub(crate) fn destination_endpoint(&self) -> Endpoint {
+        let ip = self.ip.as_ref().and_then(|ip| ip.destination.as_deref());
+        endpoint::read(self.destination, ip, self.destination_names, self.destination_service)
+    }
+
+    /// All text that says who the source is.
+    pub(crate) fn source_texts(&self) -> [&str; 4] {
+        let ip = self.ip.as_ref().and_then(|ip| ip.source.as_deref()).unwrap_or_default();
+        let [end, names, service] = [self.source, self.source_names, self.source_service].map(text);
+        [end, ip, names, service]
+    }
+
+    /// All text that says who the destination is.
+    pub(crate) fn destination_texts(&self) -> [&str; 4] {
+        let ip = self.ip.as_ref().and_then(|ip| ip.destination.as_deref()).unwrap_or_default();
+        let [end, names, service] =
+            [self.destination, self.destination_names, self.destination_service].map(text);
+        [end, ip, names, service]
     }
 
     /// The end whose policy decided; see `flow-formats.md` 6.3.
@@ -353,6 +403,10 @@ impl Fields<'_> {
     pub(crate) fn event(&self) -> Event {
         judge::event(self)
     }
+}
+
+fn text<'a>(raw: Option<&'a RawValue>) -> &'a str {
+    raw.map_or("", RawValue::get)
 }
 
 fn port(number: Number) -> Option<u16> {

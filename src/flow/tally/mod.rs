@@ -1,0 +1,262 @@
+//! Equal flows become one, with a count and times. Memory grows with the
+//! distinct flows, not with the records.
+
+mod count;
+mod ends;
+mod names;
+mod repeats;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::hash::Hash;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use self::ends::{EndId, Ends};
+use self::names::{Answers, Identities};
+use self::repeats::{Twins, Uuids};
+use super::input::Input;
+use super::read::{Options, read_into};
+use super::{Endpoint, Flow, ObjectName, Outcome, Record, Request, Summary, normal};
+use crate::traffic::{Packet, Side};
+
+/// First and last time of something.
+pub type Span = (Timestamp, Timestamp);
+
+/// How many examples are kept of one distinct flow.
+const EXAMPLES: usize = 3;
+
+/// Which flows are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Keep {
+    /// Records before this time are passed over; those without a time are kept.
+    pub since: Option<Timestamp>,
+    /// Distinct flows seen less often are passed over.
+    pub min_count: u64,
+    /// Flows of which neither end is in this namespace are passed over.
+    pub namespace: Option<String>,
+    /// Flows that passed only because policy was in audit mode are wanted too.
+    pub include_audit: bool,
+}
+
+/// Where a flow was seen: the name of the input, and the line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Example {
+    /// The input as it was named when the record itself was read.
+    pub input: String,
+    /// The line, from 1.
+    pub line: u64,
+}
+
+/// A distinct flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distinct {
+    /// The flow; pods, addresses and source port are those first seen.
+    pub flow: Flow,
+    /// How many packets or requests.
+    pub count: u64,
+    /// First and last time.
+    pub span: Option<Span>,
+    /// The first three records.
+    pub examples: Vec<Example>,
+    /// A name of an end comes from DNS answers that give more than one for its address.
+    pub ambiguous_names: bool,
+}
+
+/// What tells distinct flows apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    source: EndId,
+    destination: EndId,
+    /// Of replies, the port of the server that answers.
+    packet: Packet,
+    outcome: u32,
+    request: u32,
+    side: Option<Side>,
+    reply: bool,
+}
+
+struct Entry {
+    key: Key,
+    packet: Packet,
+    /// The first that was seen.
+    source_port: Option<u16>,
+    count: u64,
+    span: Option<Span>,
+    /// Input, by its place in `Tally::inputs`, and line.
+    examples: [(u32, u64); EXAMPLES],
+    denied_by: Vec<ObjectName>,
+}
+
+/// Counts distinct flows.
+#[derive(Default)]
+pub struct Tally {
+    keep: Keep,
+    /// What the inputs were made of.
+    pub summary: Summary,
+    /// Records that were passed over because their uuid was there already.
+    pub repeated: u64,
+    /// The names of inputs, those of examples included.
+    inputs: Vec<String>,
+    /// The input that is being read, by its place in `inputs`.
+    current: u32,
+    ends: Ends,
+    outcomes: Interned<Outcome>,
+    requests: Interned<Option<Request>>,
+    index: FxHashMap<Key, usize>,
+    entries: Vec<Entry>,
+    answers: Answers,
+    uuids: Uuids,
+    twins: Twins,
+    text: String,
+}
+
+/// Values by number.
+struct Interned<T> {
+    values: Vec<T>,
+    numbers: FxHashMap<T, u32>,
+}
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), numbers: FxHashMap::default() }
+    }
+}
+
+impl<T: Hash + Eq + Clone> Interned<T> {
+    fn number(&mut self, value: &T) -> u32 {
+        if let Some(&number) = self.numbers.get(value) {
+            return number;
+        }
+        let number = self.values.len() as u32;
+        self.values.push(value.clone());
+        self.numbers.insert(value.clone(), number);
+        number
+    }
+
+    fn get(&self, number: u32) -> &T {
+        &self.values[number as usize]
+    }
+}
+
+impl Tally {
+    /// An empty tally that keeps what is wanted.
+    pub fn new(keep: Keep) -> Self {
+        Self { keep, ..Self::default() }
+    }
+
+    /// How many distinct flows there are, before any are passed over.
+    pub fn distinct_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Counts one record of the input that is called `input`. Records that
+    /// prove nothing about policy are passed over.
+    pub fn add(&mut self, record: &Record, input: &str) {
+        let input = self.input_number(input);
+        self.add_record(record, input);
+    }
+
+    /// Adds all that another tally has counted.
+    pub fn merge(&mut self, other: &Tally) {
+        for entry in &other.entries {
+            let examples: Vec<Example> = other.examples(entry).collect();
+            self.add_row(&other.flow(entry), entry.count, entry.span, &examples);
+        }
+        for (ip, name, span) in other.answers.iter() {
+            self.answers.add(ip, name, span);
+        }
+    }
+
+    /// An entry as it was counted.
+    fn flow(&self, entry: &Entry) -> Flow {
+        Flow {
+            source: self.ends.example(entry.key.source).clone(),
+            destination: self.ends.example(entry.key.destination).clone(),
+            packet: entry.packet,
+            source_port: entry.source_port,
+            outcome: self.outcomes.get(entry.key.outcome).clone(),
+            side: entry.key.side,
+            request: self.requests.get(entry.key.request).clone(),
+            denied_by: entry.denied_by.clone(),
+            reply: entry.key.reply,
+        }
+    }
+
+    fn examples<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = Example> + 'a {
+        entry.examples.iter().filter(|(_, line)| *line != 0).map(|&(input, line)| Example {
+            input: self.inputs.get(input as usize).cloned().unwrap_or_default(),
+            line,
+        })
+    }
+
+    /// The distinct flows as they were counted: what is written as normalised rows.
+    pub(super) fn counted(&self) -> impl Iterator<Item = Distinct> {
+        self.wanted().map(|(_, distinct)| distinct)
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = (&Entry, Distinct)> {
+        self.entries.iter().filter(|entry| entry.count >= self.keep.min_count.max(1)).filter_map(|entry| {
+            let flow = self.flow(entry);
+            let audit = flow.outcome != Outcome::Audited || self.keep.include_audit;
+            let wanted = |end: &Endpoint| end.namespace() == self.keep.namespace.as_deref();
+            let namespace =
+                self.keep.namespace.is_none() || wanted(&flow.source) || wanted(&flow.destination);
+            let distinct = Distinct {
+                count: entry.count,
+                span: entry.span,
+                examples: self.examples(entry).collect(),
+                ambiguous_names: false,
+                flow,
+            };
+            (audit && namespace).then_some((entry, distinct))
+        })
+    }
+
+    /// The names that DNS answers gave, by address: what is written beside the rows.
+    pub(super) fn answers(&self) -> impl Iterator<Item = (IpAddr, &str, Option<Span>)> {
+        self.answers.iter()
+    }
+
+    /// The distinct flows, most frequent first, completed from what other
+    /// records say: names of addresses by DNS answers, labels by identity,
+    /// replies by the connection that they answer.
+    pub fn distinct(&self) -> Vec<Distinct> {
+        let identities = Identities::of(self.ends.examples());
+        let openings = self.openings();
+        let complete = |(entry, mut distinct): (&Entry, Distinct)| {
+            distinct.flow.reply |= entry.opening().is_some_and(|opening| openings.contains(&opening));
+            let last = distinct.span.map(|(_, last)| last);
+            for end in [&mut distinct.flow.source, &mut distinct.flow.destination] {
+                if let Some(labels) = identities.labels(end) {
+                    end.labels = labels.to_vec();
+                }
+                if let Some(ip) = end.bare_address() {
+                    end.names = self.answers.names(ip, last);
+                    distinct.ambiguous_names |= end.names.len() > 1;
+                }
+            }
+            distinct
+        };
+        let mut all: Vec<Distinct> = self.wanted().map(complete).collect();
+        all.sort_by_cached_key(|distinct| (Reverse(distinct.count), normal::flow_text(&distinct.flow)));
+        all
+    }
+
+    /// The flows that passed: who called whom on which port.
+    fn openings(&self) -> FxHashSet<(EndId, EndId, Packet)> {
+        let passed = |entry: &&Entry| *self.outcomes.get(entry.key.outcome) == Outcome::Forwarded;
+        let opening = |entry: &Entry| (entry.key.source, entry.key.destination, entry.packet);
+        self.entries.iter().filter(passed).map(opening).collect()
+    }
+}
+
+/// Reads all inputs and counts their flows.
+pub fn tally(inputs: Vec<Input>, options: Options, keep: Keep) -> Tally {
+    let mut tally = Tally::new(keep);
+    tally.summary = read_into(inputs, options, &mut tally);
+    tally
+}

@@ -1,0 +1,147 @@
+//! Builds that cannot share a cluster, and objects that are declared twice.
+//!
+//! Two overlays of one base render the same Deployment into the same namespace:
+//! they are for two clusters, and each is judged by itself. Everything that
+//! does not collide is taken to live in one cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::FxHashMap;
+
+use super::fault::{Fault, FaultKind};
+use super::{Applied, Namespace, Placement};
+use crate::manifest::Object;
+
+/// Which start of the walk a placement comes from.
+pub(super) type EntryId = usize;
+
+/// The start of everything that is applied as it lies there.
+pub(super) const BY_HAND: EntryId = 0;
+
+/// What the walk found, ready to be compared.
+pub(super) struct Comparison<'c, 't> {
+    pub(super) objects: &'c [Object<'t>],
+    /// The folder of each entry.
+    pub(super) entries: &'c [Box<str>],
+    pub(super) placements: &'c mut [Vec<Placement<'t>>],
+    /// The entry of each placement.
+    pub(super) origins: &'c [Vec<EntryId>],
+}
+
+type Key<'k> = (&'k str, &'k str, &'k str, &'k str);
+type Place = (usize, EntryId);
+
+impl Comparison<'_, '_> {
+    /// Divides the entries into variants, tells each placement its own, and
+    /// reports what is declared twice within one.
+    pub(super) fn settle(self, faults: &mut Vec<Fault>) -> Vec<Box<str>> {
+        let names = self.variant_names();
+        let variants: Vec<Box<str>> = names.into_iter().collect();
+        let of_entry: Vec<Option<usize>> = self
+            .entries
+            .iter()
+            .map(|folder| variants.iter().position(|name| folder.split('/').any(|part| part == &**name)))
+            .collect();
+        for (placements, origins) in self.placements.iter_mut().zip(self.origins) {
+            for (placement, entry) in placements.iter_mut().zip(origins) {
+                placement.variant = of_entry.get(*entry).copied().flatten();
+            }
+        }
+        self.report_duplicates(&of_entry, faults);
+        variants
+    }
+
+    /// The components of folder names in which colliding entries differ.
+    fn variant_names(&self) -> BTreeSet<Box<str>> {
+        let mut holders: FxHashMap<Key<'_>, Vec<EntryId>> = FxHashMap::default();
+        for (at, object) in self.objects.iter().enumerate().filter(|(_, object)| lives_in_a_namespace(object))
+        {
+            for (key, entry) in self.declared(at, object) {
+                let known = holders.entry(key).or_default();
+                if entry != BY_HAND && !known.contains(&entry) {
+                    known.push(entry);
+                }
+            }
+        }
+        let mut pairs = BTreeSet::new();
+        for entries in holders.values().filter(|entries| entries.len() > 1) {
+            pairs.extend(entries.windows(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))));
+        }
+        pairs.into_iter().filter_map(|(a, b)| self.differing(a, b)).flatten().collect()
+    }
+
+    /// The first component in which the folders of two entries differ.
+    fn differing(&self, a: EntryId, b: EntryId) -> Option<[Box<str>; 2]> {
+        let (a, b) = (self.entries.get(a)?, self.entries.get(b)?);
+        let (a, b) = a.split('/').zip(b.split('/')).find(|(a, b)| a != b)?;
+        Some([a.into(), b.into()])
+    }
+
+    /// The keys under which the cluster would know an object, one for each of
+    /// its placements that may be applied.
+    fn declared<'k>(&'k self, at: usize, object: &'k Object<'_>) -> impl Iterator<Item = (Key<'k>, EntryId)> {
+        let placements = self.placements.get(at).into_iter().flatten();
+        let origins = self.origins.get(at).into_iter().flatten();
+        placements.zip(origins).filter_map(move |(placement, entry)| {
+            if matches!(placement.applied, Applied::No(_)) {
+                return None;
+            }
+            let namespace = match &placement.namespace {
+                _ if !lives_in_a_namespace(object) => "",
+                Namespace::Known { value, .. } => value,
+                Namespace::Unsaid => "default",
+                Namespace::Unknown(_) => return None,
+            };
+            Some(((object.group(), object.kind.as_ref(), namespace, placement.name.as_deref()?), *entry))
+        })
+    }
+
+    fn report_duplicates(&self, of_entry: &[Option<usize>], faults: &mut Vec<Fault>) {
+        let mut declared: BTreeMap<(Key<'_>, Option<usize>), Vec<Place>> = BTreeMap::new();
+        for (at, object) in self.objects.iter().enumerate().filter(|(_, object)| is_policy(object)) {
+            for (key, entry) in self.declared(at, object) {
+                let variant = of_entry.get(entry).copied().flatten();
+                declared.entry((key, variant)).or_default().push((at, entry));
+            }
+        }
+        for (((_, kind, namespace, name), _), places) in declared {
+            let slash = if namespace.is_empty() { "" } else { "/" };
+            let object: Box<str> = format!("{kind} {namespace}{slash}{name}").into();
+            let Some((first, _)) = places.first() else { continue };
+            let place = |at: usize| self.objects.get(at).map(Object::place);
+            let Some(first_place) = place(*first) else { continue };
+            if places.len() > 1 && places.iter().all(|(at, _)| at == first) {
+                let times = places.len();
+                faults.push(Fault {
+                    place: first_place,
+                    kind: FaultKind::RenderedSeveralTimes { object, times },
+                });
+                continue;
+            }
+            let others: BTreeSet<usize> = places.iter().map(|(at, _)| *at).filter(|at| at != first).collect();
+            for place in others.into_iter().filter_map(place) {
+                let kind = FaultKind::DuplicateObject { object: object.clone(), first: first_place };
+                faults.push(Fault { place, kind });
+            }
+        }
+    }
+}
+
+fn is_policy(object: &Object<'_>) -> bool {
+    matches!(
+        (object.group(), object.kind.as_ref()),
+        ("cilium.io", "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy" | "CiliumCIDRGroup")
+            | ("networking.k8s.io", "NetworkPolicy")
+    )
+}
+
+/// The kinds that show whether two builds are for one cluster.
+fn lives_in_a_namespace(object: &Object<'_>) -> bool {
+    matches!(
+        (object.group(), object.kind.as_ref()),
+        ("cilium.io", "CiliumNetworkPolicy")
+            | ("networking.k8s.io", "NetworkPolicy")
+            | ("apps", "Deployment" | "StatefulSet" | "DaemonSet")
+            | ("", "Service")
+    )
+}
