@@ -103,7 +103,6 @@ impl<'r, 't> Renderer<'r, 't> {
         Self { objects, by_file, links, faults, built: FxHashMap::default(), open: Vec::new(), rendered: 0 }
     }
 
-
     /// Builds the kustomization in a folder; `entry` asked for it.
     pub(super) fn build(&mut self, folder: &'r str, entry: Span) -> Build<'t> {
         if let Some(built) = self.built.get(folder) {
