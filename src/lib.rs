@@ -1,6 +1,8 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
+pub mod cli;
 pub mod engine;
 pub mod explain;
+pub mod finding;
 pub mod flow;
 pub mod gitops;
 pub mod inventory;
@@ -9,6 +11,7 @@ pub mod load;
 pub mod manifest;
 pub mod model;
 pub mod policy;
+pub mod report;
 pub mod schema;
 pub mod source;
 pub mod spelling;

@@ -11,6 +11,7 @@ mod identity;
 mod judge;
 mod l7;
 mod matcher;
+mod observed;
 mod resolve;
 pub mod trace;
 mod truth;
@@ -23,7 +24,8 @@ use rustc_hash::FxHashMap;
 use compile::{CompiledPolicy, Selectors};
 use identity::Known;
 pub use identity::{Identity, IdentityId, NamedPort};
-pub use judge::{Judgement, SideVerdict};
+pub use judge::{Judgement, SideVerdict, Unknown};
+pub use observed::End;
 pub use resolve::{Resolver, ServiceFacts};
 pub use truth::Truth;
 

@@ -1,0 +1,59 @@
+//! `policyfix verdict`: what Cilium decides for each flow and side, and by which rule.
+
+use std::io;
+
+use clap::{Args, ValueEnum};
+
+use super::input::{FlowArguments, TreeArguments};
+use super::{Exit, Streams};
+use crate::flow::{self, Record};
+use crate::report::verdict::{Judged, json_line, table_row};
+
+/// Tells what Cilium decides for each flow, at its source and at its destination
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  policyfix verdict k8s/ --flows drops.jsonl\n  hubble observe -o jsonpb --last 100 | policyfix verdict k8s/ --flows - --format json"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    tree: TreeArguments,
+    #[command(flatten)]
+    flows: FlowArguments,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for people
+    #[default]
+    Text,
+    /// One JSON object a flow, in the order of the input
+    Json,
+}
+
+pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+    let files = arguments.tree.read();
+    if !files.tell_problems(streams)? {
+        return Ok(Exit::Unusable);
+    }
+    let trees = files.trees();
+    let model = files.model(&trees, &arguments.tree.settings());
+    let mut engine = model.engine(arguments.tree.engine_options());
+    let mut written = Ok(());
+    let out = &mut *streams.out;
+    let summary = flow::read(arguments.flows.inputs(), flow::Options::default(), &mut |record: Record| {
+        if written.is_err() {
+            return;
+        }
+        let judged = Judged::new(&mut engine, &model, &record.flow);
+        written = match arguments.format {
+            Format::Json => writeln!(out, "{}", json_line(&judged, &model)),
+            Format::Text => out.write_all(table_row(&judged, &model, &files.sources).as_bytes()),
+        };
+    });
+    written?;
+    crate::report::flows::tell_summary(&summary, &arguments.flows.names(), streams.err)?;
+    Ok(if summary.unreadable.is_empty() { Exit::Clean } else { Exit::Unusable })
+}

@@ -1,0 +1,176 @@
+//! Verdicts of single flows: a table for people, one JSON object a flow for programs.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::engine::{ElementPlace, End, Engine, Judgement, SideVerdict, Unknown};
+use crate::flow::{Endpoint, Flow};
+use crate::label::NAMESPACE;
+use crate::model::Model;
+use crate::policy::{Action, Element};
+use crate::source::{Sources, Span};
+use crate::traffic::Side;
+
+/// A flow and what becomes of it.
+pub struct Judged<'f> {
+    flow: &'f Flow,
+    judgement: Judgement,
+    /// Per side: the policies whose elements decide.
+    by: [Vec<ElementPlace>; 2],
+    /// Per side: the policies that make the side enforced, where nothing decides.
+    enforcing: [Vec<u32>; 2],
+}
+
+impl<'f> Judged<'f> {
+    /// Judges a flow.
+    pub fn new(engine: &mut Engine, model: &Model<'_>, flow: &'f Flow) -> Self {
+        let source = engine.take_in(&flow.source, &model.inventory);
+        let destination = engine.take_in(&flow.destination, &model.inventory);
+        let judgement = engine.judge(source.identity, destination.identity, flow.packet);
+        let by = Side::BOTH.map(|side| deciding(engine, judgement.on(side), source, destination, side, flow));
+        let enforcing = Side::BOTH.map(|side| {
+            let subject = if side == Side::Egress { source } else { destination };
+            match judgement.on(side) {
+                SideVerdict::Denied => engine.enforcing(subject.identity, side),
+                _ => Vec::new(),
+            }
+        });
+        Self { flow, judgement, by, enforcing }
+    }
+}
+
+/// All elements that decide a side the way it is decided.
+fn deciding(
+    engine: &Engine,
+    verdict: SideVerdict,
+    source: End,
+    destination: End,
+    side: Side,
+    flow: &Flow,
+) -> Vec<ElementPlace> {
+    let wanted = match verdict {
+        SideVerdict::Allowed { .. } => Action::Allow,
+        SideVerdict::DeniedByRule(_) => Action::Deny,
+        _ => return Vec::new(),
+    };
+    let (subject, peer) = if side == Side::Egress { (source, destination) } else { (destination, source) };
+    let matching = engine.matching(None, subject.identity, peer.identity, side, flow.packet);
+    matching.into_iter().filter(|(action, _)| *action == wanted).map(|(_, place)| place).collect()
+}
+
+/// The element at a place.
+pub fn element<'m, 's>(model: &'m Model<'s>, place: ElementPlace) -> Option<&'m Element<'s>> {
+    let rule = model.policies.get(place.policy as usize)?.rules.get(place.rule as usize)?;
+    rule.sections.get(place.section as usize)?.elements.get(place.element as usize)
+}
+
+fn span(model: &Model<'_>, place: ElementPlace) -> Option<Span> {
+    Some(element(model, place)?.value.span())
+}
+
+/// The object that one line of `--format json` shows.
+pub fn json_line(judged: &Judged<'_>, model: &Model<'_>) -> String {
+    let mut object = json!({});
+    for side in Side::BOTH {
+        let verdict = judged.judgement.on(side);
+        object[side.as_str()] = verdict.word().into();
+        object[format!("{side}_by")] = titles(&judged.by[side as usize], model);
+        if let SideVerdict::Allowed { proxied: true, .. } = verdict {
+            object[format!("{side}_proxied")] = true.into();
+        }
+        if let SideVerdict::Undecided(unknown) = verdict {
+            object[format!("{side}_unknown")] = why_unknown(unknown, model).into();
+        }
+        if let SideVerdict::Broken(why) = verdict {
+            object[format!("{side}_error")] = why.into();
+        }
+    }
+    object.to_string()
+}
+
+fn titles(places: &[ElementPlace], model: &Model<'_>) -> Value {
+    let mut titles: Vec<String> =
+        places.iter().filter_map(|place| Some(model.policies.get(place.policy as usize)?.title())).collect();
+    titles.dedup();
+    titles.into()
+}
+
+/// What an undecided verdict hangs on, in words.
+pub fn why_unknown(unknown: Unknown, model: &Model<'_>) -> String {
+    let title =
+        |policy: u32| model.policies.get(policy as usize).map_or(String::new(), |policy| policy.title());
+    match unknown {
+        Unknown::Labels(_) => "the labels of an end are not known".to_owned(),
+        Unknown::Element(place) => {
+            format!("a rule of {} hangs on a value that the manifests do not define", title(place.policy))
+        }
+        Unknown::Rule { policy, .. } => {
+            format!("whom {} selects hangs on a value that the manifests do not define", title(policy))
+        }
+    }
+}
+
+/// A few lines of the table: the flow, then a line for each side.
+pub fn table_row(judged: &Judged<'_>, model: &Model<'_>, sources: &Sources) -> String {
+    let flow = judged.flow;
+    let mut row = format!("{} → {} {}\n", name(&flow.source), name(&flow.destination), flow.packet);
+    for side in Side::BOTH {
+        let verdict = judged.judgement.on(side);
+        let _ = write!(row, "  {:8} {}", side.as_str(), words(verdict));
+        for (i, place) in judged.by[side as usize].iter().enumerate() {
+            let title =
+                model.policies.get(place.policy as usize).map_or(String::new(), |policy| policy.title());
+            let at = span(model, *place).map_or(String::new(), |span| sources.place(span));
+            let _ = write!(row, "{} {title} ({at})", if i == 0 { " by" } else { "," });
+        }
+        if let SideVerdict::Undecided(unknown) = verdict {
+            let _ = write!(row, ": {}", why_unknown(unknown, model));
+        }
+        if let SideVerdict::Broken(why) = verdict {
+            let _ = write!(row, ": {why}; the endpoint keeps its last working policy");
+        }
+        for (i, policy) in judged.enforcing[side as usize].iter().enumerate() {
+            let title = model.policies.get(*policy as usize).map_or(String::new(), |policy| policy.title());
+            let _ = write!(row, "{} {title}", if i == 0 { "; enforced by" } else { "," });
+        }
+        row.push('\n');
+    }
+    row
+}
+
+fn words(verdict: SideVerdict) -> &'static str {
+    match verdict {
+        SideVerdict::Allowed { proxied: false, .. } => "allowed",
+        SideVerdict::Allowed { proxied: true, .. } => "allowed, a proxy decides on the request,",
+        SideVerdict::NotEnforced => "allowed: no policy speaks of this side",
+        SideVerdict::LocalHost => "allowed: a node reaches its own pods",
+        SideVerdict::NotHere => "n/a: no endpoint with a policy of its own",
+        SideVerdict::Denied => "denied: nothing allows it",
+        SideVerdict::DeniedByRule(_) => "denied by rule",
+        SideVerdict::Undecided(_) => "undecided",
+        SideVerdict::Broken(_) => "not computable",
+    }
+}
+
+/// How an end of a flow is called: namespace and workload, else what is known.
+pub fn name(end: &Endpoint) -> String {
+    let label =
+        |key: &str| end.labels.iter().find(|label| &*label.key == key).map(|label| label.value.as_ref());
+    let namespace = label(NAMESPACE).or(end.namespace.as_deref());
+    if let Some(namespace) = namespace {
+        let keys = ["app.kubernetes.io/name", "app", "k8s-app", "name", "app.kubernetes.io/instance"];
+        let workload = end.workload.as_ref().map(|workload| workload.name.as_ref());
+        let known = workload.or_else(|| keys.iter().find_map(|key| label(key))).or(end.pod.as_deref());
+        return known.map_or_else(|| format!("a pod in {namespace}"), |known| format!("{namespace}/{known}"));
+    }
+    let reserved: Vec<_> =
+        end.labels.iter().filter(|l| &*l.source == "reserved").map(|label| label.key.as_ref()).collect();
+    match (end.names.first(), end.ip, reserved.as_slice()) {
+        (Some(name), ..) => name.to_string(),
+        (None, Some(ip), []) => ip.to_string(),
+        (None, Some(ip), reserved) => format!("{ip} ({})", reserved.join(", ")),
+        (None, None, []) => end.pod.as_deref().unwrap_or("unknown").to_owned(),
+        (None, None, reserved) => reserved.join(", "),
+    }
+}
