@@ -1,5 +1,6 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
 pub mod cli;
+pub mod diagnose;
 pub mod engine;
 pub mod explain;
 pub mod finding;
@@ -11,6 +12,7 @@ pub mod load;
 pub mod manifest;
 pub mod model;
 pub mod policy;
+pub mod repair;
 pub mod report;
 pub mod schema;
 pub mod source;

@@ -25,6 +25,9 @@ pub struct Model<'s> {
     pub groups: Vec<CidrGroup<'s>>,
     /// Every object of the tree.
     pub objects: Vec<Object<'s>>,
+    /// The first file that is not of the tree but `kubectl get` output.
+    pub first_inventory: FileId,
+    settings: Settings,
 }
 
 /// Reads all files into trees, in order.
@@ -56,21 +59,22 @@ impl<'s> Model<'s> {
             inventory: Inventory::default(),
             groups: Vec::new(),
             objects: Vec::new(),
+            first_inventory,
+            settings: settings.clone(),
         };
         for object in read.into_iter().flatten() {
             let origin =
                 if object.value.tree().file < first_inventory { Origin::Tree } else { Origin::Cluster };
-            model.take(object, origin, settings);
+            model.take(object, origin);
         }
         model
     }
 
-    fn take(&mut self, object: Object<'s>, origin: Origin, settings: &Settings) {
+    fn take(&mut self, object: Object<'s>, origin: Origin) {
         if let Some(group) = cidr_group::decode(&object) {
             self.groups.push(group);
-        } else if let Some(kind) = is_policy(&object) {
-            let namespace = namespace(&object, kind, settings);
-            let policy = decode(&object, Context { namespace, substitute: &|text| text });
+        } else if is_policy(&object).is_some() {
+            let policy = self.decode(&object);
             let known = |policy: &Policy<'_>| {
                 self.policies.iter().any(|own| {
                     own.kind == policy.kind
@@ -89,6 +93,18 @@ impl<'s> Model<'s> {
         if origin == Origin::Tree {
             self.objects.push(object);
         }
+    }
+
+    /// Reads an object as a policy, with what the tree says about it; also one
+    /// of an edited text.
+    pub fn decode<'t>(&self, object: &Object<'t>) -> Option<Policy<'t>> {
+        let namespace = namespace(object, is_policy(object)?, &self.settings);
+        decode(object, Context { namespace, substitute: &|text| text })
+    }
+
+    /// Whether a policy stands in a file of the tree, where it can be edited.
+    pub fn is_editable(&self, policy: &Policy<'_>) -> bool {
+        policy.value.tree().file < self.first_inventory
     }
 
     /// The engine over all policies.

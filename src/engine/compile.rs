@@ -17,11 +17,14 @@ use crate::policy::{
 use crate::traffic::{IcmpFamily, Side, Transport};
 use crate::version::CiliumVersion;
 
-/// A policy ready to judge. A refused one has no rules (`semantics.md` 1.2).
+/// A policy ready to judge.
 #[derive(Debug)]
 pub(super) struct CompiledPolicy {
     pub(super) refusals: Vec<Fault>,
+    /// The rules in force: none of a refused policy (`semantics.md` 1.2).
     pub(super) rules: Vec<CompiledRule>,
+    /// The rules that would be in force if the policy were not refused.
+    pub(super) refused: Vec<CompiledRule>,
 }
 
 #[derive(Debug)]
@@ -65,8 +68,8 @@ pub(super) enum CompiledPeer {
     Addresses(CompiledAddresses),
     Names(Box<[OwnedName]>),
     Service(Vec<Matcher>, Vec<IpNet>),
-    /// Depends on something that is not here: why.
-    Unknown(Box<str>),
+    /// Depends on something that is not here.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -97,7 +100,8 @@ pub(super) enum Range {
     /// Every identity: an empty or negative group selector up to 1.19.
     Everyone,
     Nothing,
-    Unknown(Box<str>),
+    /// Depends on something that is not here.
+    Unknown,
 }
 
 /// Which packets an element is about.
@@ -142,12 +146,10 @@ pub(super) fn compile(
     resolver: &Resolver,
 ) -> CompiledPolicy {
     let refusals = refuse::refusals(policy, options.version);
-    if !refusals.is_empty() {
-        return CompiledPolicy { refusals, rules: Vec::new() };
-    }
     let compiler = Compiler { policy, index, options, resolver };
     let rules = policy.rules.iter().enumerate().map(|(i, rule)| compiler.rule(rule, i)).collect();
-    CompiledPolicy { refusals, rules }
+    let (rules, refused) = if refusals.is_empty() { (rules, Vec::new()) } else { (Vec::new(), rules) };
+    CompiledPolicy { refusals, rules, refused }
 }
 
 struct Compiler<'c, 's> {
@@ -276,20 +278,18 @@ impl<'s> Compiler<'_, 's> {
             }
             Peer::Entity(name) => match Entity::parse(&name.value) {
                 Some(entity) => CompiledPeer::Entity(entity),
-                None if is_unknown(&name.value) => unknown(&name.value),
+                None if is_unknown(&name.value) => CompiledPeer::Unknown,
                 None => return None,
             },
             Peer::Addresses(addresses) => {
                 CompiledPeer::Addresses(self.addresses(addresses, key != PeerKey::Cidr))
             }
             Peer::Name(rule) => match rule.text() {
-                Some(text) if is_unknown(&text.value) => unknown(&text.value),
+                Some(text) if is_unknown(&text.value) => CompiledPeer::Unknown,
                 _ => CompiledPeer::Names(Box::new([owned_name(rule)])),
             },
             Peer::Service(service) => return self.service(service),
-            Peer::Group => {
-                CompiledPeer::Unknown("the addresses of a cloud group are not in the manifests".into())
-            }
+            Peer::Group => CompiledPeer::Unknown,
             Peer::Nodes(_) | Peer::Anything | Peer::Unreadable => return None,
         })
     }
@@ -301,17 +301,15 @@ impl<'s> Compiler<'_, 's> {
     fn addresses(&self, addresses: &Addresses<'s>, in_set: bool) -> CompiledAddresses {
         let except = addresses.except.iter().filter_map(|except| parse_cidr(&except.value)).collect();
         let unknown_except = addresses.except.iter().find(|except| is_unknown(&except.value));
-        let range = if let Some(text) = unknown_except {
-            Range::Unknown(variable(&text.value))
+        let range = if unknown_except.is_some() {
+            Range::Unknown
         } else if let Some(cidr) = &addresses.cidr {
             self.prefix(&cidr.value, in_set)
         } else if let Some(group) = &addresses.group {
             match self.resolver.groups.iter().find(|own| own.name.as_ref() == group.value) {
-                Some(own) if own.incomplete => {
-                    Range::Unknown(format!("CIDR group {} holds a variable", group.value).into())
-                }
+                Some(own) if own.incomplete => Range::Unknown,
                 Some(own) => Range::Prefixes(own.prefixes.clone().into()),
-                None => Range::Unknown(format!("CIDR group {} is not in the manifests", group.value).into()),
+                None => Range::Unknown,
             }
         } else if let Some(selector) = &addresses.group_selector {
             self.group_selector(selector)
@@ -324,7 +322,7 @@ impl<'s> Compiler<'_, 's> {
     /// A prefix; zero-length ones mean classes of identities (4.4).
     fn prefix(&self, text: &str, in_set: bool) -> Range {
         if is_unknown(text) {
-            return Range::Unknown(variable(text));
+            return Range::Unknown;
         }
         let Some(net) = parse_cidr(text) else { return Range::Nothing };
         if net.prefix_len() > 0 {
@@ -355,8 +353,7 @@ impl<'s> Compiler<'_, 's> {
     fn service(&self, peer: &ServicePeer<'s>) -> Option<CompiledPeer> {
         let chosen: Vec<_> = self.resolver.services.iter().filter(|service| service.is(peer)).collect();
         if chosen.is_empty() {
-            let name = peer.name.as_ref().map_or("of toServices", |name| &name.value);
-            return Some(CompiledPeer::Unknown(format!("Service {name} is not in the manifests").into()));
+            return Some(CompiledPeer::Unknown);
         }
         let mut matchers = Vec::new();
         let mut prefixes = Vec::new();
@@ -442,14 +439,6 @@ fn owned_name(rule: &NameRule<'_>) -> OwnedName {
         text.as_ref().map(|text| Box::from(text.value.as_ref()))
     };
     OwnedName { name: owned(&rule.name), pattern: owned(&rule.pattern) }
-}
-
-fn unknown(text: &str) -> CompiledPeer {
-    CompiledPeer::Unknown(variable(text))
-}
-
-fn variable(text: &str) -> Box<str> {
-    format!("{text} is not defined in the tree").into()
 }
 
 /// Gives each selector of a set of policies a number, equal ones the same.

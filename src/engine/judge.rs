@@ -383,7 +383,7 @@ impl Engine {
                     && peer.known.identity.ip.is_some_and(|ip| prefixes.iter().any(|net| net.contains(&ip)));
                 pods.or(Truth::from(outside))
             }
-            CompiledPeer::Unknown(_) => Truth::Maybe,
+            CompiledPeer::Unknown => Truth::Maybe,
         }
     }
 
@@ -407,7 +407,7 @@ impl Engine {
             Range::WorldOf(family) => Truth::from(outside_family(peer).is_none_or(|own| own == *family)),
             Range::CidrIdentities => Truth::from(self.has_cidr_identity(peer)),
             Range::Nothing => Truth::No,
-            Range::Unknown(_) => Truth::Maybe,
+            Range::Unknown => Truth::Maybe,
         }
     }
 

@@ -276,6 +276,14 @@ impl Engine {
 }
 
 impl Overlay {
+    /// Whether one of the policies that came or went is about an identity.
+    pub fn touches(&self, engine: &Engine, id: IdentityId) -> bool {
+        let subject = engine.at(id);
+        let went = subject.rules.iter().any(|(policy, ..)| self.removed.contains(policy));
+        let mut came = self.added.iter().flat_map(|policy| &policy.rules);
+        went || came.any(|rule| rule.subject.matches(&subject.known) != Truth::No)
+    }
+
     /// Why an added policy is not in force; empty when it is.
     pub fn refusals(&self, added: usize) -> &[Fault] {
         &self.added[added].refusals

@@ -2,13 +2,86 @@
 //! and whether a proxy stands in the way.
 
 use super::compile::{CompiledElement, CompiledPeer, Peers, PortRange, Ports};
+use super::matcher::Matcher;
 use super::truth::Truth;
 use super::{ElementPlace, Engine, IdentityId, Overlay, Subject};
 use crate::policy::Action;
 use crate::policy::peer::Entity;
+use crate::policy::selector::Requirement;
 use crate::traffic::{Packet, Side, Transport};
 
+/// At which gates an allow element that could have admitted a flow stands open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gates {
+    /// The element.
+    pub place: ElementPlace,
+    /// The rule is about the subject.
+    pub subject: bool,
+    /// The element is about the peer.
+    pub peer: bool,
+    /// The element is about the packet.
+    pub packet: bool,
+    /// The policy is not refused.
+    pub in_force: bool,
+}
+
+impl Gates {
+    /// How many gates are closed, refusal aside.
+    pub fn closed(self) -> usize {
+        [self.subject, self.peer, self.packet].into_iter().filter(|open| !open).count()
+    }
+}
+
 impl Engine {
+    /// The gates of every allow element of a side, of every policy, for one flow;
+    /// those at which more than one gate is closed are left out.
+    pub fn near_gates(
+        &self,
+        subject: IdentityId,
+        peer: IdentityId,
+        side: Side,
+        packet: Packet,
+    ) -> Vec<Gates> {
+        let (subject, peer) = (self.at(subject), self.at(peer));
+        let mut near = Vec::new();
+        for policy in &self.policies {
+            let in_force = policy.refusals.is_empty();
+            for rule in policy.rules.iter().chain(&policy.refused) {
+                let about = rule.subject.matches(&subject.known) == Truth::Yes;
+                for element in rule.sides[side as usize].elements.iter().filter(|e| e.action == Action::Allow)
+                {
+                    let packet = self.ports_match(element, subject, peer, side, packet).0 == Truth::Yes;
+                    if !about && !packet {
+                        continue;
+                    }
+                    let peer = self.peers_match(element, peer, Truth::Yes) == Truth::Yes;
+                    let gates = Gates { place: element.place, subject: about, peer, packet, in_force };
+                    if gates.closed() <= 1 {
+                        near.push(gates);
+                    }
+                }
+            }
+        }
+        near
+    }
+
+    /// Which of these requirements an identity does not meet for certain.
+    pub fn failing(&self, requirements: &[Requirement<'_>], identity: IdentityId) -> Vec<usize> {
+        let known = &self.at(identity).known;
+        let meets =
+            |r: &Requirement<'_>| Matcher::new(std::slice::from_ref(r), false).matches(known) == Truth::Yes;
+        (0..requirements.len()).filter(|&i| !meets(&requirements[i])).collect()
+    }
+
+    /// Whether a rule of a policy is about an identity, for certain, refused or not.
+    pub fn is_about(&self, policy: u32, rule: u32, identity: IdentityId) -> bool {
+        let policy = &self.policies[policy as usize];
+        let rules = if policy.refusals.is_empty() { &policy.rules } else { &policy.refused };
+        rules
+            .get(rule as usize)
+            .is_some_and(|rule| rule.subject.matches(&self.at(identity).known) == Truth::Yes)
+    }
+
     /// All elements of a side that match a flow for certain, allow or deny, in order.
     pub fn matching(
         &self,

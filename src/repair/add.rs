@@ -1,0 +1,410 @@
+//! Additions to a policy that already selects the subject: a port, a peer or a
+//! rule beside its like. One edit serves all drops of the same kind.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::candidate::{Candidate, Operator};
+use super::cause::{addition_cause, is_dns};
+use super::manner::Manner;
+use super::place;
+use super::words::{self, PeerWords, PortWords, name_peer, same_workload};
+use crate::diagnose::{Gap, Scene};
+use crate::engine::IdentityId;
+use crate::finding::{Label, Safety};
+use crate::policy::{
+    Action, Element, PeerField, PeerKey, Policy, PolicyKind, PortList, Rule, Section, Subject,
+};
+use crate::traffic::{Packet, Side};
+use crate::yaml::{Change, Datum, Editor, Refusal};
+
+/// A rule that new peers and ports can go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// Which policy.
+    pub policy: usize,
+    /// Which of its rules.
+    pub rule: usize,
+}
+
+/// What one gap wants.
+#[derive(Debug, Clone)]
+pub struct Want {
+    /// The gap.
+    pub gap: Gap,
+    /// How the other end is named.
+    pub peer: PeerWords,
+    /// On which port.
+    pub packet: Packet,
+}
+
+/// The rule that is about this workload and nobody else, best one first: with a
+/// section for the side, then the one that says most precisely whom it means.
+pub fn target(scene: &Scene<'_, '_>, gap: Gap) -> Option<Target> {
+    let subject = scene.drops[gap.drop].subject(gap.side);
+    let peer = scene.drops[gap.drop].peer(gap.side);
+    let mut best: Option<((bool, bool, usize), Target)> = None;
+    for (policy_index, policy) in scene.model.policies.iter().enumerate() {
+        if !scene.model.is_editable(policy) || !scene.engine.refusals(policy_index).is_empty() {
+            continue;
+        }
+        for (rule_index, rule) in policy.rules.iter().enumerate() {
+            let about = |id| scene.engine.is_about(policy_index as u32, rule_index as u32, id);
+            if !names_somebody(rule) || !about(subject) {
+                continue;
+            }
+            if scene.everybody.iter().any(|&id| !same_workload(scene, id, subject) && about(id)) {
+                continue;
+            }
+            let section =
+                rule.section(gap.side, Action::Allow).is_some_and(|section| !section.elements.is_empty());
+            let speaks = name_peer(scene, peer, policy.namespace.name()).is_some_and(|words| {
+                words.item(policy.kind, Manner::of(scene.model, policy.value.tree().file, None)).is_some()
+            });
+            if !speaks || (policy.kind == PolicyKind::Knp && !section) || ends_icmp_in_knp(policy, scene, gap)
+            {
+                continue;
+            }
+            let cost = (!section, policy.kind == PolicyKind::Knp, usize::MAX - requirement_count(rule));
+            if best.is_none_or(|(known, _)| cost < known) {
+                best = Some((cost, Target { policy: policy_index, rule: rule_index }));
+            }
+        }
+    }
+    best.map(|(_, target)| target)
+}
+
+fn ends_icmp_in_knp(policy: &Policy<'_>, scene: &Scene<'_, '_>, gap: Gap) -> bool {
+    policy.kind == PolicyKind::Knp && matches!(scene.drops[gap.drop].packet(), Packet::Icmp(..))
+}
+
+/// `{}` is about everybody, also about pods that nobody knows yet.
+fn names_somebody(rule: &Rule<'_>) -> bool {
+    requirement_count(rule) > 0
+}
+
+fn requirement_count(rule: &Rule<'_>) -> usize {
+    match &rule.subject {
+        Subject::Endpoints(selector) => selector.requirements.len(),
+        _ => 0,
+    }
+}
+
+/// Additions for all wants of one rule and side, in the order in which they are
+/// to be tried; those that share nothing with each other are independent.
+pub struct Additions<'a, 'm, 's> {
+    /// The scene.
+    pub scene: &'a Scene<'m, 's>,
+    /// The policy.
+    pub policy: &'m Policy<'s>,
+    /// The rule.
+    pub rule: &'m Rule<'s>,
+    /// The side.
+    pub side: Side,
+}
+
+impl<'m, 's> Additions<'_, 'm, 's> {
+    fn section(&self) -> Option<&'m Section<'s>> {
+        self.rule.section(self.side, Action::Allow)
+    }
+
+    fn elements(&self) -> impl Iterator<Item = &'m Element<'s>> {
+        self.section().into_iter().flat_map(|section| &section.elements)
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::of(self.scene.model, self.policy.value.tree().file, None)
+    }
+
+    fn subject(&self, want: &Want) -> IdentityId {
+        self.scene.drops[want.gap.drop].subject(self.side)
+    }
+
+    /// Ways to serve one want by extending an element that is there.
+    pub fn extensions(&self, want: &Want) -> Vec<Candidate> {
+        let mut found = Vec::new();
+        for element in self.elements() {
+            found.extend(self.add_port(element, want));
+            found.extend(self.add_peer(element, want));
+        }
+        found
+    }
+
+    /// The same peers, another port.
+    fn add_port(&self, element: &'m Element<'s>, want: &Want) -> Option<Candidate> {
+        let Packet::Port(transport, port) = want.packet else { return None };
+        let drop = &self.scene.drops[want.gap.drop];
+        let (subject, peer) = (drop.subject(self.side), drop.peer(self.side));
+        let open = self.scene.engine.near_gates(subject, peer, self.side, want.packet);
+        let at = open.into_iter().find(|gates| {
+            gates.subject && gates.peer && !gates.packet && gates.in_force && self.is_at(gates.place, element)
+        });
+        at?;
+        let dns = is_dns(self.scene, drop.destination.identity, want.packet);
+        let list = element.to_ports.as_ref()?.lists.iter().find(|list| takes_port(list, dns))?;
+        let ports = list.list?;
+        let any = dns && list.ports.iter().any(|own| own.protocol.as_ref().is_some_and(|p| p.value == "ANY"));
+        let words = PortWords { port, transport: (!any).then_some(transport) };
+        let item = words.item(self.policy.kind, protocol_first(list));
+        let twin = list.ports.iter().any(|own| own.literal() == crate::policy::ports::Literal::Number(port));
+        let last = list.ports.last()?;
+        let blame = Label {
+            span: last.value.span(),
+            text: format!("this rule admits {}, but not on {}", self.peer_name(want), words.title()),
+        };
+        let cause = if twin {
+            "udp-twin"
+        } else if dns {
+            "dns-port"
+        } else {
+            "wrong-port"
+        };
+        let change = Editor::default().insert_item(ports, usize::MAX, item);
+        let mut candidate = self.candidate(Operator::AddPort, cause, change, blame)?;
+        candidate.why =
+            format!("the rule that admits {} does not name {}", self.peer_name(want), words.title());
+        candidate.title = format!("add port {}", words.title());
+        Some(candidate)
+    }
+
+    fn is_at(&self, place: crate::engine::ElementPlace, element: &Element<'_>) -> bool {
+        let at = self
+            .scene
+            .model
+            .policies
+            .get(place.policy as usize)
+            .and_then(|policy| policy.rules.get(place.rule as usize));
+        let at = at
+            .and_then(|rule| rule.sections.get(place.section as usize)?.elements.get(place.element as usize));
+        at.is_some_and(|own| own.value == element.value)
+    }
+
+    /// The same ports, another peer of the same kind.
+    fn add_peer(&self, element: &'m Element<'s>, want: &Want) -> Option<Candidate> {
+        let field = self.field_for(element, &want.peer)?;
+        let drop = &self.scene.drops[want.gap.drop];
+        let (subject, peer) = (drop.subject(self.side), drop.peer(self.side));
+        let open = self.scene.engine.near_gates(subject, peer, self.side, want.packet);
+        open.into_iter().find(|gates| {
+            gates.subject && !gates.peer && gates.packet && gates.in_force && self.is_at(gates.place, element)
+        })?;
+        let manner = self.manner();
+        let item = want.peer.item(self.policy.kind, manner)?;
+        let index = place::peer_index(field, &want.peer);
+        let change = Editor::default().insert_item(field.entry.value.resolve(), index, item);
+        let blame = Label {
+            span: field.entry.key.span(),
+            text: format!("{} is not among these", self.peer_name(want)),
+        };
+        let cause = addition_cause(self.scene, want, self.rule, Some(element));
+        let mut candidate = self.candidate(Operator::AddPeer, cause, change, blame)?;
+        candidate.why = self.why(want);
+        candidate.title = format!("add {} to {}", want.peer.title(), field.key.as_str(self.side));
+        Some(candidate)
+    }
+
+    fn field_for(&self, element: &'m Element<'s>, peer: &PeerWords) -> Option<&'m PeerField<'s>> {
+        let wanted = if self.policy.kind == PolicyKind::Knp { PeerKey::Kubernetes } else { peer.field() };
+        element.peers.iter().find(|field| field.key == wanted && !field.items.is_empty())
+    }
+
+    /// New elements for all of these wants: peers with the same ports share one.
+    pub fn rules(&self, wants: &[&Want]) -> Vec<(Candidate, Vec<Gap>)> {
+        let manner = self.manner();
+        group(self.scene, wants)
+            .into_iter()
+            .filter_map(|(peers, ports, packets, gaps)| {
+                let first_port = self.policy.kind == PolicyKind::Knp;
+                let protocol_first = self.elements().flat_map(lists).map(protocol_first).next().unwrap_or(first_port);
+                let ports = self.dns_ports(&ports);
+                let datum = words::element(self.policy.kind, self.side, &peers, &packets, &ports, manner, protocol_first)?;
+                let want = wants.iter().find(|want| gaps.contains(&want.gap))?;
+                let (change, blame) = self.insert(datum, &peers, &ports, want);
+                let cause = addition_cause(self.scene, want, self.rule, None);
+                let mut candidate = self.candidate(Operator::AddRule, cause, change, blame)?;
+                candidate.why = self.why(want);
+                let names: Vec<_> = peers.iter().map(PeerWords::title).collect();
+                let ports: Vec<_> = ports.iter().map(|port| port.title()).collect();
+                let ports = if ports.is_empty() { want.packet.to_string() } else { ports.join(", ") };
+                candidate.title = format!("add a rule for {} on {ports}", names.join(" and "));
+                if let Some(safety) = self.doubt(want) {
+                    candidate.safety = safety;
+                    candidate.evidence = Some("a caller from outside for whom no rule here speaks: whether it is meant to call is a guess".to_owned());
+                }
+                Some((candidate, gaps))
+            })
+            .collect()
+    }
+
+    /// DNS ports in the manner of the file: two entries where it writes two.
+    fn dns_ports(&self, ports: &[PortWords]) -> Vec<PortWords> {
+        let mut out = Vec::new();
+        for port in ports {
+            let pair =
+                port.transport.is_none() && (self.policy.kind == PolicyKind::Knp || self.writes_pairs());
+            if pair {
+                use crate::traffic::Transport::{Tcp, Udp};
+                out.extend(
+                    [Udp, Tcp].map(|transport| PortWords { port: port.port, transport: Some(transport) }),
+                );
+            } else {
+                out.push(*port);
+            }
+        }
+        out
+    }
+
+    fn writes_pairs(&self) -> bool {
+        let file = self.policy.value.tree().file;
+        let policies = self.scene.model.policies.iter().filter(|policy| policy.value.tree().file == file);
+        let lists = policies.flat_map(|p| &p.rules).flat_map(|r| &r.sections).flat_map(|s| s.port_lists());
+        let dns = lists
+            .flat_map(|list| &list.ports)
+            .filter(|port| port.literal() == crate::policy::ports::Literal::Number(53));
+        let mut dns = dns.peekable();
+        dns.peek().is_some() && dns.all(|port| port.protocol.as_ref().is_some_and(|p| p.value != "ANY"))
+    }
+
+    /// Callers from outside are not let in without a word from the author.
+    fn doubt(&self, want: &Want) -> Option<Safety> {
+        let outside = matches!(want.peer, PeerWords::Address(_) | PeerWords::Name(_));
+        (self.side == Side::Ingress && outside).then_some(Safety::Unsafe)
+    }
+
+    fn insert(
+        &self,
+        datum: Datum,
+        peers: &[PeerWords],
+        ports: &[PortWords],
+        want: &Want,
+    ) -> (Result<Change, Refusal>, Label) {
+        let not_named = format!("no rule here admits {} on {}", self.peer_name(want), want.packet);
+        match self.section() {
+            Some(section) => {
+                let index = place::element_index(
+                    self.scene,
+                    self.policy.kind,
+                    section,
+                    self.subject(want),
+                    peers,
+                    ports,
+                );
+                let change = Editor::default().insert_item(section.entry.value.resolve(), index, datum);
+                (change, Label { span: section.entry.key.span(), text: not_named })
+            }
+            None => {
+                let change = Editor::default().insert_entry(
+                    self.rule.value,
+                    usize::MAX,
+                    self.side.as_str(),
+                    Datum::seq([datum]),
+                );
+                (
+                    change,
+                    Label {
+                        span: self.policy.place(),
+                        text: format!("this policy says nothing of {}", self.side),
+                    },
+                )
+            }
+        }
+    }
+
+    fn why(&self, want: &Want) -> String {
+        let who = self.scene.drops[want.gap.drop].subject(self.side);
+        let who = super::identity_name(self.scene, who);
+        let (verb, other) = match self.side {
+            Side::Ingress => ("let in", self.peer_name(want)),
+            Side::Egress => ("call", self.peer_name(want)),
+        };
+        match self.side {
+            Side::Ingress => {
+                format!("{who} is isolated on ingress, and no policy lets in {other} on {}", want.packet)
+            }
+            Side::Egress => format!(
+                "{who} is isolated on egress, and no policy lets it {verb} {other} on {}",
+                want.packet
+            ),
+        }
+    }
+
+    fn peer_name(&self, want: &Want) -> String {
+        super::identity_name(self.scene, self.scene.drops[want.gap.drop].peer(self.side))
+    }
+
+    fn candidate(
+        &self,
+        operator: Operator,
+        cause: &'static str,
+        change: Result<Change, Refusal>,
+        blame: Label,
+    ) -> Option<Candidate> {
+        Some(Candidate {
+            operator,
+            cause,
+            edits: vec![(self.policy.value.tree().file, change.ok()?)],
+            new_files: Vec::new(),
+            blame,
+            related: Vec::new(),
+            why: String::new(),
+            title: String::new(),
+            evidence: None,
+            safety: Safety::Safe,
+            corrects: false,
+            assumption: None,
+        })
+    }
+}
+
+fn lists<'e, 's>(element: &'e Element<'s>) -> impl Iterator<Item = &'e PortList<'s>> {
+    element.to_ports.iter().flat_map(|to_ports| &to_ports.lists)
+}
+
+/// Whether a port can be put into a list: L7 rules would apply to it too.
+fn takes_port(list: &PortList<'_>, dns: bool) -> bool {
+    let plain = !list.l7.redirects();
+    !list.ports.is_empty() && (plain || (dns && list.l7.dns.is_some()))
+}
+
+/// Whether `protocol` stands before `port` in the items of a list.
+fn protocol_first(list: &PortList<'_>) -> bool {
+    let first = list.ports.first().and_then(|port| port.value.written_entries().next());
+    first.is_some_and(|entry| entry.key.text().as_deref() == Some("protocol"))
+}
+
+type Group = (Vec<PeerWords>, Vec<PortWords>, Vec<Packet>, Vec<Gap>);
+
+/// Puts wants together: all ports of one peer, then all peers of one field with
+/// the same ports. ICMP stays apart: it cannot share an element with ports.
+pub fn group(scene: &Scene<'_, '_>, wants: &[&Want]) -> Vec<Group> {
+    let mut by_peer: BTreeMap<(&PeerWords, bool), (BTreeSet<PortWords>, BTreeSet<Packet>, Vec<Gap>)> =
+        BTreeMap::new();
+    for want in wants {
+        let icmp = matches!(want.packet, Packet::Icmp(..));
+        let entry = by_peer.entry((&want.peer, icmp)).or_default();
+        entry.2.push(want.gap);
+        match want.packet {
+            Packet::Port(transport, port) => {
+                let dns = is_dns(scene, scene.drops[want.gap.drop].destination.identity, want.packet);
+                entry.0.insert(PortWords { port, transport: (!dns).then_some(transport) });
+            }
+            packet => drop(entry.1.insert(packet)),
+        }
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    for ((peer, _), (ports, packets, gaps)) in by_peer {
+        let (ports, packets): (Vec<_>, Vec<_>) = (ports.into_iter().collect(), packets.into_iter().collect());
+        let like = groups.iter_mut().find(|(peers, own_ports, own_packets, _)| {
+            peers.first().is_some_and(|own| own.field() == peer.field())
+                && *own_ports == ports
+                && *own_packets == packets
+        });
+        match like {
+            Some(group) => {
+                group.0.push(peer.clone());
+                group.3.extend(gaps);
+            }
+            None => groups.push((vec![peer.clone()], ports, packets, gaps)),
+        }
+    }
+    groups
+}

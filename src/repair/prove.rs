@@ -1,0 +1,378 @@
+//! The proof of a candidate: the engine judges the whole tree with the edit
+//! made (DESIGN 4.7). Nothing can be ranked or printed but a [`Proven`].
+
+use rustc_hash::FxHashSet;
+
+use super::candidate::{Assumption, Candidate};
+use crate::diagnose::{Gap, Observed, Scene};
+use crate::engine::{IdentityId, Overlay, SideVerdict};
+use crate::finding::{FileChange, Splice};
+use crate::manifest::objects;
+use crate::policy::Policy;
+use crate::policy::ports::Literal;
+use crate::source::{FileId, Sources};
+use crate::traffic::{IcmpFamily, Packet, Side, Transport};
+use crate::yaml::{Change, Patch, Tree, parse};
+
+/// A candidate whose proof holds.
+#[derive(Debug)]
+pub struct Proven {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// The denied sides that pass with it.
+    pub mends: Vec<Gap>,
+    /// What passes with it that nobody was seen to want.
+    pub opened: Vec<Opened>,
+    /// How many flows that were seen to pass were judged again.
+    pub guarded: usize,
+}
+
+/// A flow that passes after an edit and did not before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Opened {
+    /// Who may call.
+    pub source: IdentityId,
+    /// Whom.
+    pub destination: IdentityId,
+    /// On which port.
+    pub packet: Packet,
+}
+
+/// Why a candidate is no fix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Disproof {
+    /// The text cannot be edited.
+    #[error("{0}")]
+    NoEdit(String),
+    /// No drop would pass.
+    #[error("no drop would pass")]
+    Useless,
+    /// A flow that was seen to pass would be dropped.
+    #[error("it would drop flows that pass now")]
+    Loses,
+    /// A side that is open would be closed to everybody not named.
+    #[error("it would isolate an endpoint that is open now")]
+    Isolates,
+    /// A deny rule would not deny any more.
+    #[error("it would undo an explicit deny")]
+    UndoesDeny,
+    /// Cilium would refuse the policy.
+    #[error("Cilium would refuse the edited policy")]
+    Refused,
+}
+
+/// Proves candidates against one scene.
+pub struct Prover<'p, 'm, 's> {
+    /// The scene.
+    pub scene: &'p Scene<'m, 's>,
+    /// All trees, by the number of their file.
+    pub trees: &'s [Tree<'s>],
+    /// All files.
+    pub sources: &'p Sources,
+}
+
+impl<'s> Prover<'_, '_, 's> {
+    /// Makes edits in the texts: the files as they are with them, by name.
+    ///
+    /// # Errors
+    /// When a place cannot be edited, or the edit would not read back as intended.
+    pub fn files<'c>(
+        &self,
+        candidates: impl Iterator<Item = &'c Candidate> + Clone,
+    ) -> Result<Vec<FileChange>, Disproof> {
+        let mut ids: Vec<FileId> =
+            candidates.clone().flat_map(|c| c.edits.iter().map(|(file, _)| *file)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut files = Vec::new();
+        for id in ids {
+            let mut changes: Vec<&Change> = Vec::new();
+            for (_, change) in candidates.clone().flat_map(|c| &c.edits).filter(|(file, _)| *file == id) {
+                if !changes.contains(&change) {
+                    changes.push(change);
+                }
+            }
+            files.push(self.file(id, &changes)?);
+        }
+        for new in candidates.flat_map(|candidate| &candidate.new_files) {
+            files.push(FileChange {
+                file: None,
+                path: new.path.clone(),
+                name: new.name.clone(),
+                before: String::new(),
+                after: new.text.clone(),
+                edits: Vec::new(),
+            });
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+
+    fn file(&self, id: FileId, changes: &[&Change]) -> Result<FileChange, Disproof> {
+        let tree = &self.trees[id.0 as usize];
+        let no_edit = |error: crate::yaml::EditError| Disproof::NoEdit(error.to_string());
+        let after = Patch::checked_text(tree, changes.iter().copied()).map_err(no_edit)?;
+        let patch = Patch::new(tree, changes.iter().copied()).map_err(no_edit)?;
+        let source = &self.sources[id];
+        Ok(FileChange {
+            file: Some(id),
+            path: source.path.clone(),
+            name: source.name.clone(),
+            before: source.text.clone(),
+            after,
+            edits: patch
+                .edits()
+                .iter()
+                .map(|edit| Splice { range: edit.range.clone(), text: edit.text.clone() })
+                .collect(),
+        })
+    }
+
+    /// The engine's view of the tree with these files, and every port that the
+    /// changed policies name.
+    fn overlay(&self, files: &[FileChange]) -> Result<(Overlay, Vec<Packet>), Disproof> {
+        let trees: Vec<Tree<'_>> =
+            files.iter().map(|file| parse(file.file.unwrap_or(FileId(u32::MAX)), &file.after)).collect();
+        let mut removed = Vec::new();
+        let mut added: Vec<Policy<'_>> = Vec::new();
+        for (file, tree) in files.iter().zip(&trees) {
+            let objects = objects(tree);
+            let new: Vec<Policy<'_>> =
+                objects.iter().filter_map(|object| self.scene.model.decode(object)).collect();
+            let mut old = self
+                .scene
+                .model
+                .policies
+                .iter()
+                .enumerate()
+                .filter(|(_, p)| Some(p.value.tree().file) == file.file);
+            for policy in new {
+                match old.next() {
+                    Some((_, before)) if before.value.raw() == policy.value.raw() => {}
+                    Some((index, _)) => {
+                        removed.push(index as u32);
+                        added.push(policy);
+                    }
+                    None => added.push(policy),
+                }
+            }
+            removed.extend(old.map(|(index, _)| index as u32));
+        }
+        let packets = named_packets(&added);
+        let overlay = self.scene.engine.overlay(removed, &added);
+        if (0..added.len()).any(|i| !overlay.refusals(i).is_empty()) {
+            return Err(Disproof::Refused);
+        }
+        Ok((overlay, packets))
+    }
+
+    /// Proves a candidate against the denied sides that are still open.
+    ///
+    /// # Errors
+    /// Says why it is no fix.
+    pub fn prove(&self, candidate: Candidate, gaps: &[Gap]) -> Result<Proven, Disproof> {
+        let files = self.files(std::iter::once(&candidate))?;
+        let (overlay, packets) = self.overlay(&files)?;
+        let mends = self.mended(&overlay, gaps, candidate.assumption.as_ref());
+        if mends.is_empty() {
+            return Err(Disproof::Useless);
+        }
+        let touched: Vec<IdentityId> = self
+            .scene
+            .everybody
+            .iter()
+            .copied()
+            .filter(|&id| overlay.touches(&self.scene.engine, id))
+            .collect();
+        self.isolates_nobody(&overlay, &touched)?;
+        let guarded = self.keeps_what_passed(&overlay, &touched)?;
+        self.keeps_denies(&overlay)?;
+        let opened = self.opened(&overlay, &touched, packets);
+        Ok(Proven { candidate, mends, opened, guarded })
+    }
+
+    /// Proves a mend for a request that a proxy refused: the edited rules cover
+    /// it, and the packets fare as before.
+    ///
+    /// # Errors
+    /// Says why it is no fix.
+    pub fn prove_request(&self, candidate: Candidate, drop: usize) -> Result<Proven, Disproof> {
+        let files = self.files(std::iter::once(&candidate))?;
+        let (overlay, packets) = self.overlay(&files)?;
+        let touched: Vec<IdentityId> = self
+            .scene
+            .everybody
+            .iter()
+            .copied()
+            .filter(|&id| overlay.touches(&self.scene.engine, id))
+            .collect();
+        self.isolates_nobody(&overlay, &touched)?;
+        let guarded = self.keeps_what_passed(&overlay, &touched)?;
+        self.keeps_denies(&overlay)?;
+        let opened = self.opened(&overlay, &touched, packets);
+        let side = self.scene.drops[drop].distinct.flow.side.unwrap_or(Side::Ingress);
+        Ok(Proven { candidate, mends: vec![Gap { drop, side }], opened, guarded })
+    }
+
+    /// Proves again that several fixes together mend what each mends alone.
+    ///
+    /// # Errors
+    /// When together they would not.
+    pub fn prove_together<'c>(
+        &self,
+        fixes: impl Iterator<Item = &'c Proven> + Clone,
+    ) -> Result<Vec<FileChange>, Disproof> {
+        let files = self.files(fixes.clone().map(|fix| &fix.candidate))?;
+        let (overlay, _) = self.overlay(&files)?;
+        for fix in fixes {
+            let mended = self.mended(&overlay, &fix.mends, fix.candidate.assumption.as_ref());
+            if mended.len() < fix.mends.len() {
+                return Err(Disproof::Useless);
+            }
+        }
+        let touched: Vec<IdentityId> = self
+            .scene
+            .everybody
+            .iter()
+            .copied()
+            .filter(|&id| overlay.touches(&self.scene.engine, id))
+            .collect();
+        self.isolates_nobody(&overlay, &touched)?;
+        self.keeps_what_passed(&overlay, &touched)?;
+        self.keeps_denies(&overlay)?;
+        Ok(files)
+    }
+
+    fn mended(&self, overlay: &Overlay, gaps: &[Gap], assumption: Option<&Assumption>) -> Vec<Gap> {
+        let passes = |gap: &&Gap| {
+            let drop = &self.scene.drops[gap.drop];
+            let peer = match assumption {
+                Some(_) => self.scene.assumed(drop.peer(gap.side)),
+                None => drop.peer(gap.side),
+            };
+            self.scene
+                .engine
+                .side(Some(overlay), drop.subject(gap.side), peer, gap.side, drop.packet())
+                .passes()
+        };
+        gaps.iter().filter(passes).copied().collect()
+    }
+
+    fn isolates_nobody(&self, overlay: &Overlay, touched: &[IdentityId]) -> Result<(), Disproof> {
+        let engine = &self.scene.engine;
+        let isolates = |&id: &IdentityId| {
+            Side::BOTH
+                .into_iter()
+                .any(|side| !engine.isolates(None, id, side) && engine.isolates(Some(overlay), id, side))
+        };
+        if touched.iter().any(isolates) { Err(Disproof::Isolates) } else { Ok(()) }
+    }
+
+    /// Flows that were seen to pass, and that the manifests let pass, still do.
+    fn keeps_what_passed(&self, overlay: &Overlay, touched: &[IdentityId]) -> Result<usize, Disproof> {
+        let touched: FxHashSet<IdentityId> = touched.iter().copied().collect();
+        let engine = &self.scene.engine;
+        let mut guarded = 0;
+        for passed in &self.scene.passed {
+            for side in Side::BOTH {
+                let (subject, peer) = (passed.subject(side), passed.peer(side));
+                if !touched.contains(&subject)
+                    || !engine.side(None, subject, peer, side, passed.packet()).passes()
+                {
+                    continue;
+                }
+                guarded += 1;
+                if !engine.side(Some(overlay), subject, peer, side, passed.packet()).passes() {
+                    return Err(Disproof::Loses);
+                }
+            }
+        }
+        Ok(guarded)
+    }
+
+    fn keeps_denies(&self, overlay: &Overlay) -> Result<(), Disproof> {
+        let engine = &self.scene.engine;
+        let undone = |drop: &Observed| {
+            Side::BOTH.into_iter().any(|side| {
+                let judge =
+                    |overlay| engine.side(overlay, drop.subject(side), drop.peer(side), side, drop.packet());
+                matches!(judge(None), SideVerdict::DeniedByRule(_))
+                    && !matches!(judge(Some(overlay)), SideVerdict::DeniedByRule(_))
+            })
+        };
+        if self.scene.drops.iter().any(undone) { Err(Disproof::UndoesDeny) } else { Ok(()) }
+    }
+
+    /// Everything else that passes now: every touched endpoint with everybody, on
+    /// the ports that the edited policies name, one beside each, and one that
+    /// nobody names. Ports on which nothing listens do not count.
+    fn opened(&self, overlay: &Overlay, touched: &[IdentityId], mut packets: Vec<Packet>) -> Vec<Opened> {
+        packets.extend([
+            Packet::Port(Transport::Tcp, 9),
+            Packet::Port(Transport::Udp, 9),
+            Packet::Icmp(IcmpFamily::V4, 8),
+        ]);
+        packets.sort_unstable();
+        packets.dedup();
+        let wanted: FxHashSet<Opened> = self
+            .scene
+            .drops
+            .iter()
+            .map(|drop| Opened {
+                source: drop.source.identity,
+                destination: drop.destination.identity,
+                packet: drop.packet(),
+            })
+            .collect();
+        let mut opened = Vec::new();
+        for &subject in touched {
+            for side in Side::BOTH {
+                for &peer in &self.scene.everybody {
+                    for &packet in &packets {
+                        let (source, destination) =
+                            if side == Side::Egress { (subject, peer) } else { (peer, subject) };
+                        let flow = Opened { source, destination, packet };
+                        if !wanted.contains(&flow) && self.opens(overlay, flow, side) {
+                            opened.push(flow);
+                        }
+                    }
+                }
+            }
+        }
+        opened.sort_unstable();
+        opened.dedup();
+        opened
+    }
+
+    fn opens(&self, overlay: &Overlay, flow: Opened, side: Side) -> bool {
+        let engine = &self.scene.engine;
+        if let Packet::Port(transport, port) = flow.packet
+            && self.scene.listens(flow.destination, transport, port) == Some(false)
+        {
+            return false;
+        }
+        let (subject, peer) = if side == Side::Egress {
+            (flow.source, flow.destination)
+        } else {
+            (flow.destination, flow.source)
+        };
+        let before = engine.side(None, subject, peer, side, flow.packet).passes();
+        !before
+            && engine.side(Some(overlay), subject, peer, side, flow.packet).passes()
+            && engine.side(Some(overlay), peer, subject, side.other(), flow.packet).passes()
+    }
+}
+
+/// The ports that policies name by number, and the ones just beyond.
+fn named_packets(policies: &[Policy<'_>]) -> Vec<Packet> {
+    let lists = policies.iter().flat_map(|p| &p.rules).flat_map(|r| &r.sections).flat_map(|s| s.port_lists());
+    let mut packets = Vec::new();
+    for port in lists.flat_map(|list| &list.ports) {
+        let Literal::Number(number) = port.literal() else { continue };
+        let end = port.end.and_then(|end| u16::try_from(end.value).ok()).unwrap_or(number).max(number);
+        for &transport in port.transports().unwrap_or(&[]) {
+            packets.extend([number, end, end.saturating_add(1)].map(|port| Packet::Port(transport, port)));
+        }
+    }
+    packets
+}
