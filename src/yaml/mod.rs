@@ -482,6 +482,14 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_that_would_lose_its_first_key_is_an_error() {
+        let text = "a: &x 1\nb: [*x: c: d]\n";
+        assert_eq!(tree(text).errors.len(), 1);
+        let good = "[a: 1, {b: 2}, # c\n  ? c : 3, \"d\": 4]\n";
+        assert!(tree(good).errors.is_empty());
+    }
+
+    #[test]
     fn deep_nesting_is_refused_and_not_a_stack_overflow() {
         for text in ["[".repeat(100_000), "{a: ".repeat(50_000), "- ".repeat(20_000), "? ".repeat(20_000)] {
             assert_eq!(tree(&text).errors.len(), 1);

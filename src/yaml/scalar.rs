@@ -104,8 +104,17 @@ fn fold_flow(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The lines of a scalar; a carriage return alone is a break, too.
 fn split_breaks(text: &str) -> Vec<&str> {
-    text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect()
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['\n', '\r']) {
+        lines.push(&rest[..at]);
+        let width = if rest[at..].starts_with("\r\n") { 2 } else { 1 };
+        rest = &rest[at + width..];
+    }
+    lines.push(rest);
+    lines
 }
 
 /// Takes the escapes out of a double-quoted scalar. An escape that YAML does

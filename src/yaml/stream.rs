@@ -1,6 +1,7 @@
 //! Documents of a stream, and whole new files: added and removed with their
 //! `---` and the blank lines that the file puts around it.
 
+use super::block::keeps_breaks;
 use super::fragment::Writer;
 use super::intent::Intent;
 use super::lines::{is_blank, line_end, line_start, next_line};
@@ -45,6 +46,7 @@ impl Splicer<'_> {
         let writer = Writer { habits: self.habits, place: None };
         let written = writer.alone(&Slot::ROOT, datum, 0);
         let (before, after) = self.blank_lines_around_markers();
+        let before = before && !keeps_breaks(text, self.content_end_before(text.len()));
         let blank = |present: bool| if present { newline } else { "" };
         let marker = format!("{}---{newline}{}", blank(before), blank(after));
         let new = match text.is_empty() || text.ends_with('\n') {
@@ -75,14 +77,19 @@ impl Splicer<'_> {
             end = documents.get(index + 1).map_or(end, |next| self.behind_marker(next.marker, end));
         }
         if end == text.len() {
-            while start > 0 && is_blank(text, line_start(text, start - 1)) {
+            let content_end = self.content_end_before(start);
+            while start > content_end && is_blank(text, line_start(text, start - 1)) {
                 start = line_start(text, start - 1);
             }
-            if !text.ends_with('\n') && start > 0 {
-                start = line_end(text, line_start(text, start - 1));
-            }
         }
-        self.delete(start..end, 0);
+        self.delete(self.tree.to_open_end(start..end), 0);
+    }
+
+    /// Where the content of the last document that begins before `at` ends.
+    fn content_end_before(&self, at: usize) -> usize {
+        let before = self.tree.documents.iter().rev().filter(|document| (document.start as usize) < at);
+        let root = before.filter_map(|document| document.root).next();
+        root.map_or(0, |root| self.tree.value(root).content_end())
     }
 
     /// The first document needs no marker: if the file began without one, it
