@@ -13,6 +13,7 @@ mod flow;
 mod fragment;
 mod habits;
 mod intent;
+mod lifted;
 mod lines;
 mod locate;
 mod parse;
@@ -76,6 +77,12 @@ struct Node {
     count: u32,
     anchored: bool,
     tagged: bool,
+}
+
+impl Node {
+    fn is_flow(self) -> bool {
+        matches!(self.kind, Kind::Mapping { flow: true } | Kind::Sequence { flow: true })
+    }
 }
 
 /// One `key: value` of a mapping.
@@ -487,6 +494,20 @@ mod tests {
         assert_eq!(tree(text).errors.len(), 1);
         let good = "[a: 1, {b: 2}, # c\n  ? c : 3, \"d\": 4]\n";
         assert!(tree(good).errors.is_empty());
+    }
+
+    #[test]
+    fn a_closing_bracket_may_stand_in_the_column_of_its_key() {
+        let text = "spec:\n  a: [\n    \"x\", # c\n  ]\n  b: {\n    \"k\": \"v\"\n\n  }\nc: d\n";
+        let tree = tree(text);
+        assert!(tree.errors.is_empty(), "{:?}", tree.errors);
+        let spec = first(&tree).get("spec").unwrap();
+        assert_eq!(spec.get("a").unwrap().raw(), "[\n    \"x\", # c\n  ]");
+        assert_eq!(spec.get("b").unwrap().get("k").unwrap().raw(), "\"v\"");
+        assert_eq!(&text[tree.comments[0].start as usize..tree.comments[0].end as usize], "# c");
+        for stray in ["a: \"b\"\n]\n", "a: b\n]\n", "a:\n  - b\n ]\n"] {
+            assert_eq!(self::tree(stray).errors.len(), 1, "{stray:?}");
+        }
     }
 
     #[test]

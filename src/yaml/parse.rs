@@ -12,6 +12,7 @@ use oxc_yaml_parser::ast::{Content, FlowSequenceEntry, MappingItem, Node as Pars
 use oxc_yaml_parser::{Allocator, Parser, Span as ParsedSpan};
 use rustc_hash::FxHashMap;
 
+use super::lifted::Lifted;
 use super::scalar::{Block, Chomping, Style};
 use super::{Comment, Document, EntryNode, ItemNode, Kind, Node, NodeId, Tree};
 use crate::source::{FileId, Span};
@@ -106,11 +107,29 @@ fn parse_piece(tree: &mut Tree<'_>, start: usize, end: usize) -> Result<(), Synt
     check_characters(piece).map_err(|(what, at)| error(what.into(), at, at + 1))?;
     check_nesting(piece)
         .map_err(|at| error(format!("nesting is deeper than {DEEPEST} levels"), at, at + 1))?;
+    let mut lifted = Lifted::new(piece);
+    loop {
+        match read_piece(tree, start, &lifted) {
+            Ok(()) => return Ok(()),
+            Err(refused) if lifted.lift((refused.span.start as usize).saturating_sub(start)) => {}
+            Err(refused) => return Err(refused),
+        }
+    }
+}
+
+/// Reads a piece whose brackets may have been lifted out of their column.
+fn read_piece(tree: &mut Tree<'_>, start: usize, lifted: &Lifted<'_>) -> Result<(), SyntaxError> {
+    let file = tree.file;
+    let end = start + lifted.text().len();
+    let error = |message: String, at: usize, to: usize| SyntaxError {
+        message,
+        span: Span::new(file, (start + at) as u32, (start + to).min(end) as u32),
+    };
     let allocator = Allocator::default();
     // The parser asserts what it believes about its own tokens; one that proves
     // wrong costs this piece, and the allocator is not looked at afterwards.
-    let root = catch_unwind(AssertUnwindSafe(|| Parser::new(&allocator, piece).parse()))
-        .map_err(|_| error("the YAML reader gave up on this; please report it".into(), 0, piece.len()))?
+    let root = catch_unwind(AssertUnwindSafe(|| Parser::new(&allocator, lifted.text()).parse()))
+        .map_err(|_| error("the YAML reader gave up on this; please report it".into(), 0, end - start))?
         .map_err(|e| error(e.kind.to_string(), e.span.start as usize, e.span.end as usize))?;
     let mark = (tree.nodes.len(), tree.entries.len(), tree.items.len(), tree.blocks.len());
     let mut build = Build { tree, shift: start as u32, anchors: FxHashMap::default(), refused: None };
@@ -129,7 +148,14 @@ fn parse_piece(tree: &mut Tree<'_>, start: usize, end: usize) -> Result<(), Synt
             broken: false,
         });
     }
-    if let Some(refused) = build.refused {
+    let refused = build.refused.or_else(|| {
+        let closes = |at: usize| {
+            tree.nodes[mark.0..].iter().any(|node| node.is_flow() && node.end as usize == start + at + 1)
+        };
+        let stray = lifted.closers().iter().find(|at| !closes(**at))?;
+        Some(error("a closing bracket that closes nothing".into(), *stray, *stray + 1))
+    });
+    if let Some(refused) = refused {
         tree.nodes.truncate(mark.0);
         tree.entries.truncate(mark.1);
         tree.items.truncate(mark.2);
@@ -147,6 +173,14 @@ fn parse_piece(tree: &mut Tree<'_>, start: usize, end: usize) -> Result<(), Synt
         end: comment.span.end + shift,
         own_line: comment.own_line_column.is_some(),
     }));
+    if !lifted.comments().is_empty() {
+        tree.comments.extend(lifted.comments().iter().map(|comment| Comment {
+            start: comment.start + shift,
+            end: comment.end + shift,
+            own_line: comment.own_line,
+        }));
+        tree.comments.sort_by_key(|comment| comment.start);
+    }
     Ok(())
 }
 
