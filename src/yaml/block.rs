@@ -54,8 +54,9 @@ impl Splicer<'_> {
     fn lines_of(&self, members: &[Range<usize>], run: Range<usize>, column: usize) -> Range<usize> {
         let text = self.tree.text;
         let start = members[run.start].start;
+        let previous = run.start.checked_sub(1).and_then(|index| members.get(index));
         let mut end = next_line(text, self.tree.closing(members[run.end - 1].end, column));
-        if run.start == 0 {
+        if previous.is_none_or(|previous| keeps_breaks(text, previous.end)) {
             while end < text.len() && is_blank(text, end) {
                 end = next_line(text, end);
             }
@@ -65,7 +66,7 @@ impl Splicer<'_> {
             return start..end + spaces;
         }
         let mut start = self.tree.start_with_comments(start);
-        if let Some(previous) = run.start.checked_sub(1).and_then(|index| members.get(index)) {
+        if let Some(previous) = previous {
             while start > previous.end && is_blank(text, line_start(text, start - 1)) {
                 start = line_start(text, start - 1);
             }
@@ -153,9 +154,13 @@ impl Tree<'_> {
         line_end(self.text, line_start(self.text, lines.start - 1))..lines.end
     }
 
-    /// Whether a block scalar ends at a byte to which a line break there belongs.
+    /// Whether the line break before a byte is part of a block scalar that ends
+    /// there or in the blank lines behind.
     pub(super) fn break_counts_before(&self, at: usize) -> bool {
-        self.blocks.iter().any(|block| block.end as usize == at && block.chomping != Chomping::Strip)
+        self.blocks.iter().any(|block| {
+            let range = block.content_start as usize + 1..=block.end as usize;
+            range.contains(&at) && block.chomping != Chomping::Strip
+        })
     }
 
     /// The end of the last line that belongs to a member whose content ends at

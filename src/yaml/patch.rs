@@ -172,6 +172,13 @@ impl Splicer<'_> {
         self.documents();
     }
 
+    /// Where what is left of the text ends once the deletions so far are done.
+    pub(super) fn end_of_kept(&self) -> usize {
+        let end = self.tree.text.len();
+        let tails = self.splices.iter().filter(|splice| splice.text.is_empty() && splice.range.end == end);
+        tails.map(|splice| splice.range.start).min().unwrap_or(end)
+    }
+
     /// Lines that are to follow lines that go away follow what stood before those.
     fn settled(mut self) -> Vec<Splice> {
         let text = self.tree.text;

@@ -10,7 +10,7 @@ use serde::de::{
 
 use super::intent::Intent;
 use super::patch::EditError;
-use super::{Datum, Resolved, Tree, Value, parse};
+use super::{Datum, Kind, Resolved, Tree, Value, parse};
 
 /// How the edited text differs from what was intended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,7 +144,10 @@ enum Reading {
 /// Whether both readers see the same structure and the same scalars; the error
 /// is the text of the first node where they do not.
 fn agree(value: Value<'_>, read: &Reading) -> Result<(), String> {
-    let value = value.resolve();
+    // No edit writes an alias, and serde_yaml mistakes anchors that are defined anew.
+    if matches!(value.kind(), Kind::Alias(_)) {
+        return Ok(());
+    }
     let same = match read {
         Reading::Map(read) => {
             for (entry, (key, inner)) in value.written_entries().zip(read) {

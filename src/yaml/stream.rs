@@ -49,7 +49,8 @@ impl Splicer<'_> {
         let before = before && !keeps_breaks(text, self.content_end_before(text.len()));
         let blank = |present: bool| if present { newline } else { "" };
         let marker = format!("{}---{newline}{}", blank(before), blank(after));
-        let new = match text.is_empty() || text.ends_with('\n') {
+        let kept = &text[..self.end_of_kept()];
+        let new = match kept.is_empty() || kept.ends_with('\n') {
             true => format!("{marker}{written}{newline}"),
             false => format!("{newline}{marker}{written}"),
         };
@@ -85,11 +86,11 @@ impl Splicer<'_> {
         self.delete(self.tree.to_open_end(start..end), 0);
     }
 
-    /// Where the content of the last document that begins before `at` ends.
+    /// Where the content of the last document before `at` that stays ends.
     fn content_end_before(&self, at: usize) -> usize {
-        let before = self.tree.documents.iter().rev().filter(|document| (document.start as usize) < at);
-        let root = before.filter_map(|document| document.root).next();
-        root.map_or(0, |root| self.tree.value(root).content_end())
+        let stays = |index: &usize| !self.intent.removed.contains(index);
+        let roots = self.tree.roots().filter(|(index, _)| stays(index)).map(|(_, root)| root.content_end());
+        roots.take_while(|end| *end <= at).last().unwrap_or(0)
     }
 
     /// The first document needs no marker: if the file began without one, it
