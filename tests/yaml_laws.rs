@@ -435,8 +435,14 @@ fn oracle_events(text: &str) -> Option<Vec<String>> {
     Some(all)
 }
 
+/// `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(2048), failure_persistence: None, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn generated_files_are_read_as_the_oracle_reads_them(text in file()) {

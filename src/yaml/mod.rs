@@ -3,6 +3,11 @@
 //!
 //! A file is parsed once; the typed policies, the messages and the edits all
 //! read the same [`Tree`]. Nothing is ever emitted anew but what is inserted.
+//!
+//! An edit is said in terms of the tree as it was read and of plain data: an
+//! [`Editor`] makes [`Change`]s, all of one file together become a [`Patch`], and
+//! [`Patch::checked_text`] gives the new text once both readers have found in it
+//! what was meant. What cannot be done is a [`Refusal`].
 
 mod block;
 mod datum;

@@ -257,3 +257,41 @@ impl<'de> Visitor<'de> for ReadingVisitor {
         content.newtype_variant().map_err(A::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::FileId;
+
+    fn checked(before: &str, after: &str) -> Result<(), EditError> {
+        verify(&parse(FileId(0), before), &Intent::default(), after)
+    }
+
+    #[test]
+    fn a_text_that_says_something_else_is_named_with_its_place() {
+        let before = "spec: {ingress: [{a: 1}]}\n";
+        let wrong = checked(before, "spec: {ingress: [{a: 2}]}\n");
+        let path = ".spec.ingress[0].a".to_owned();
+        assert_eq!(wrong, Err(Mismatch::Data { document: 1, path }.into()));
+        let more = checked(before, "spec: {ingress: [{a: 1}]}\n---\nb: 1\n");
+        assert_eq!(more, Err(Mismatch::Documents { wanted: 1, found: 2 }.into()));
+        assert!(checked(before, "spec: [\n").is_err());
+    }
+
+    #[test]
+    fn what_the_readers_know_differently_is_no_difference() {
+        let text = "a: [on, 017, 0o17, 1_000, 08080, ~, 0x1F, 1e3, '1', .inf]\nb: &x {k: 1}\nc: {<<: *x, k: 2}\nb: 3\n";
+        assert_eq!(checked(text, &format!("# moved\n{text}")), Ok(()));
+        assert_eq!(checked("!t {a: !!str 1}\n", "!t {a: !!str 1} # c\n"), Ok(()));
+    }
+
+    #[test]
+    fn what_only_our_reader_takes_is_withheld() {
+        let text = "a: \"b\"\n";
+        assert_eq!(checked(text, text), Ok(()));
+        let deep = format!("{}1{}\n", "[".repeat(200), "]".repeat(200));
+        assert!(checked(&deep, &deep).is_ok(), "an unchanged document is not read again");
+        let changed = checked(&deep, &format!("# c\n{deep}"));
+        assert!(matches!(changed, Err(EditError::Mismatch(Mismatch::SecondReader { document: 1, .. }))));
+    }
+}

@@ -109,3 +109,23 @@ impl Splicer<'_> {
         line
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_written_as_its_neighbours_are() {
+        let one = parse(FileId(0), "---\na:\n- {b: \"1\"}\n");
+        let two = parse(FileId(1), "---\na:\n- {b: \"2\"}\nc: [x]\n");
+        let document = Datum::map([
+            ("a", Datum::seq([Datum::map([("b", "3")])])),
+            ("c", Datum::seq(["y1"])),
+            ("d", Datum::map([("e", Datum::Map(Vec::new()))])),
+        ]);
+        let written = new_file(std::slice::from_ref(&document), &Habits::of_all(&[&one, &two])).unwrap();
+        assert_eq!(written, "---\na:\n- {b: \"3\"}\nc: [y1]\nd:\n  e: {}\n");
+        let alone = new_file(&[document, Datum::map([("k", "v")])], &Habits::of_all(&[])).unwrap();
+        assert_eq!(alone, "a:\n  - b: \"3\"\nc:\n  - y1\nd:\n  e: {}\n---\nk: v\n");
+    }
+}
