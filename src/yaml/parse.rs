@@ -164,7 +164,6 @@ fn read_piece(tree: &mut Tree<'_>, start: usize, lifted: &Lifted<'_>) -> Result<
     }
     let shift = start as u32;
     if let Some(first) = documents.first_mut() {
-        first.start = first.start.min(shift);
         first.start = shift;
     }
     tree.documents.extend(documents);

@@ -24,7 +24,7 @@ pub enum Mismatch {
         found: usize,
     },
     /// Our reader finds other data in a document.
-    #[error("document {document} says something else at {path}")]
+    #[error("document {document} says something else at {path:?}")]
     Data {
         /// Its number in the file, from 1.
         document: usize,
@@ -92,17 +92,16 @@ fn contents<'t>(tree: &Tree<'t>, intent: &Intent) -> Result<Vec<Content<'t>>, Ed
 fn first_difference(wanted: &Datum, found: &Datum, path: &mut String) {
     match (wanted, found) {
         (Datum::Map(wanted), Datum::Map(found)) => {
-            let pairs = wanted.iter().zip(found).find(|(wanted, found)| wanted != found);
-            if let Some(((key, wanted), (same_key, found))) = pairs.filter(|(a, b)| a.0 == b.0) {
-                debug_assert_eq!(key, same_key);
+            let differing = wanted.iter().zip(found).find(|(wanted, found)| wanted != found);
+            if let Some(((key, wanted), (_, found))) = differing.filter(|(a, b)| a.0 == b.0) {
                 path.push('.');
                 path.push_str(key);
                 first_difference(wanted, found, path);
             }
         }
         (Datum::Seq(wanted), Datum::Seq(found)) => {
-            let pairs = wanted.iter().zip(found).enumerate();
-            if let Some((index, (wanted, found))) = pairs.into_iter().find(|(_, (a, b))| a != b) {
+            let mut pairs = wanted.iter().zip(found).enumerate();
+            if let Some((index, (wanted, found))) = pairs.find(|(_, (a, b))| a != b) {
                 path.push_str(&format!("[{index}]"));
                 first_difference(wanted, found, path);
             }
