@@ -98,8 +98,8 @@ fn sequence_changes(before: Value<'_>, after: &[Datum], changes: &mut Vec<Change
     let same_back = old.iter().rev().zip(after.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
     let (old_end, new_end) = (old.len() - same_back, after.len() - same_back);
     let altered = (old_end - same_front).min(new_end - same_front);
-    for index in same_front..same_front + altered {
-        changes_between(before.items().nth(index).unwrap().value, &after[index], changes)?;
+    for (item, datum) in before.items().zip(after).skip(same_front).take(altered) {
+        changes_between(item.value, datum, changes)?;
     }
     for item in &after[same_front + altered..new_end] {
         changes.push(editor.insert_item(before, old_end, item.clone())?);

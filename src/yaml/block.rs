@@ -40,6 +40,8 @@ impl Splicer<'_> {
             let writer = Writer { habits: self.habits, place: Some(&place) };
             let new = writer.block_member(&location.slot, member, column);
             let text = match before {
+                // A blank line more would become part of a scalar that keeps its breaks.
+                Some(before) if keeps_breaks(text, members[before].end) => writer.new_line(column) + &new,
                 Some(_) => format!("{gap}{}{new}", writer.new_line(column)),
                 None if at_dash => format!("{new}{gap}{}", writer.new_line(column)),
                 None => format!("{:column$}{new}{}{gap}", "", self.habits.newline()),
@@ -52,8 +54,9 @@ impl Splicer<'_> {
     fn lines_of(&self, members: &[Range<usize>], run: Range<usize>, column: usize) -> Range<usize> {
         let text = self.tree.text;
         let start = members[run.start].start;
+        let previous = run.start.checked_sub(1).and_then(|index| members.get(index));
         let mut end = next_line(text, self.tree.closing(members[run.end - 1].end, column));
-        if run.start == 0 {
+        if previous.is_none_or(|previous| keeps_breaks(text, previous.end)) {
             while end < text.len() && is_blank(text, end) {
                 end = next_line(text, end);
             }
@@ -63,13 +66,12 @@ impl Splicer<'_> {
             return start..end + spaces;
         }
         let mut start = self.tree.start_with_comments(start);
-        while run.start > 0 && start > 0 && is_blank(text, line_start(text, start - 1)) {
-            start = line_start(text, start - 1);
+        if let Some(previous) = previous {
+            while start > previous.end && is_blank(text, line_start(text, start - 1)) {
+                start = line_start(text, start - 1);
+            }
         }
-        if end == text.len() && !text.ends_with('\n') && start > 0 {
-            start = line_end(text, line_start(text, start - 1));
-        }
-        start..end
+        self.tree.to_open_end(start..end)
     }
 
     /// Whether all members are set apart by blank lines.
@@ -84,6 +86,11 @@ impl Splicer<'_> {
         };
         members.len() > 1 && members.windows(2).all(apart)
     }
+}
+
+/// Whether content that ends here is a scalar that keeps the breaks behind it.
+pub(super) fn keeps_breaks(text: &str, end: usize) -> bool {
+    text[..end].ends_with('\n')
 }
 
 /// What is left of a collection of which every old member goes.
@@ -137,13 +144,31 @@ impl Value<'_> {
 }
 
 impl Tree<'_> {
+    /// Lines that go away, widened so that a file without a final line break
+    /// still has none, unless a block scalar needs it.
+    pub(super) fn to_open_end(&self, lines: Range<usize>) -> Range<usize> {
+        let open = lines.end == self.text.len() && !self.text.ends_with('\n');
+        if !open || lines.start == 0 || self.break_counts_before(lines.start) {
+            return lines;
+        }
+        line_end(self.text, line_start(self.text, lines.start - 1))..lines.end
+    }
+
+    /// Whether the line break before a byte is part of a block scalar that ends
+    /// there or in the blank lines behind.
+    pub(super) fn break_counts_before(&self, at: usize) -> bool {
+        self.blocks.iter().any(|block| {
+            let range = block.content_start as usize + 1..=block.end as usize;
+            range.contains(&at) && block.chomping != Chomping::Strip
+        })
+    }
+
     /// The end of the last line that belongs to a member whose content ends at
     /// `end` and whose siblings stand at `column`: its own line with the comment
     /// on it, and the lines of deeper comments below.
     pub(super) fn closing(&self, end: usize, column: usize) -> usize {
         let text = self.text;
-        let ends_behind_break = end > 0 && text.as_bytes()[end - 1] == b'\n';
-        let mut close = line_end(text, if ends_behind_break { end - 1 } else { end });
+        let mut close = line_end(text, if keeps_breaks(text, end) { line_start(text, end - 1) } else { end });
         let mut next = self.comments.partition_point(|comment| (comment.start as usize) < close);
         while let Some(comment) = self.comments.get(next) {
             let at = comment.start as usize;

@@ -41,6 +41,12 @@ pub enum Refusal {
     /// The document could not be read.
     #[error("this document cannot be read as YAML; mend that first")]
     Broken(Span),
+    /// Its lines end as no system in use ends them.
+    #[error("lines end with a carriage return alone; convert the line ends first")]
+    OldLineEnds(Span),
+    /// The file ends within a block scalar that a line break would change.
+    #[error("the file ends in a block scalar without a line break; end that line first")]
+    OpenEnd(Span),
     /// The node is of another kind, or has no such member.
     #[error("there is no such item or entry here")]
     NoSuchPlace(Span),
@@ -63,6 +69,8 @@ impl Refusal {
             | Refusal::Tagged(span)
             | Refusal::Template(span)
             | Refusal::Broken(span)
+            | Refusal::OldLineEnds(span)
+            | Refusal::OpenEnd(span)
             | Refusal::NoSuchPlace(span)
             | Refusal::KeyExists(span)
             | Refusal::OnlyDocument(span) => span,
@@ -246,11 +254,15 @@ fn is_free(mapping: Value<'_>, key: &str) -> Result<(), Refusal> {
 /// Helm reads braces even in comments, so one anywhere makes a template.
 fn readable(tree: &Tree<'_>, start: u32, end: u32, broken: bool) -> Result<(), Refusal> {
     let text = &tree.text[start as usize..end as usize];
-    match text.find("{{") {
-        Some(at) => Err(Refusal::Template(tree.span(start + at as u32, start + at as u32 + 2))),
-        None if broken => Err(Refusal::Broken(tree.span(start, end))),
-        None => Ok(()),
+    let place = |at: usize, width: u32| tree.span(start + at as u32, start + at as u32 + width);
+    if let Some(at) = text.find("{{") {
+        return Err(Refusal::Template(place(at, 2)));
     }
+    let lone = |at: &usize| !text[at + 1..].starts_with('\n');
+    if let Some(at) = memchr::memchr_iter(b'\r', text.as_bytes()).find(lone) {
+        return Err(Refusal::OldLineEnds(place(at, 1)));
+    }
+    if broken { Err(Refusal::Broken(tree.span(start, end))) } else { Ok(()) }
 }
 
 /// Aliases outside of what goes away must not lose their anchor.

@@ -9,7 +9,7 @@ use super::block::{emptied, removed_runs};
 use super::fragment::Writer;
 use super::habits::{Place, layout_of};
 use super::intent::{Alteration, Member};
-use super::lines::{column, indent, is_first_on_line, line_end, next_line};
+use super::lines::{column, is_first_on_line, line_end, next_line};
 use super::locate::Location;
 use super::patch::Splicer;
 
@@ -34,7 +34,7 @@ impl Splicer<'_> {
             let beside = &members[before.unwrap_or(first)];
             let place = Place::new(&location, value.span().range(), beside.start);
             let writer = Writer { habits: self.habits, place: Some(&place) };
-            let column = indent(self.tree.text, beside.start);
+            let column = location.base_column(value, beside.start);
             let new: Vec<String> = new
                 .into_iter()
                 .map(|member| writer.flow_member(&location.slot, member, layout_of(value), column))

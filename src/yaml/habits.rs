@@ -449,3 +449,42 @@ pub(super) fn layout_of(value: Value<'_>) -> Layout {
         (true, true) => Layout::Braced,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::FileId;
+    use crate::yaml::parse;
+
+    #[test]
+    fn each_key_keeps_its_own_manner() {
+        let tree = parse(
+            FileId(0),
+            "a:\n- - x\n  - y1\nb:\n    c:\n      -   d: {  }\nport: '80'\nname: \"web\"\n\"k8s:e\": \"*\"\n",
+        );
+        let habits = Habits::of(&tree);
+        assert_eq!(habits.sequence_offset(&Slot::under("a"), None), 0);
+        assert_eq!(habits.sequence_offset(&Slot::under("c"), None), 2);
+        assert_eq!(habits.mapping_step(&Slot::under("b"), None), 4);
+        assert_eq!(habits.dash_padding(&Slot::under("c").items(), true, None), 3);
+        assert_eq!(habits.inner_spaces(Bracket::Brace, true, None), 2);
+        assert_eq!(habits.value_style(&Slot::under("port"), "81", false, None), Style::Single);
+        assert_eq!(habits.value_style(&Slot::under("name"), "api", false, None), Style::Double);
+        assert_eq!(habits.value_style(&Slot::under("other"), "*.x", false, None), Style::Double);
+        assert_eq!(habits.key_style("k8s:f", false), Style::Double);
+        assert_eq!(habits.key_style("f", false), Style::Plain);
+    }
+
+    #[test]
+    fn the_layout_depends_on_the_size_and_on_what_is_near() {
+        let text = "labels: {a: b}\n---\nx:\n  labels:\n    a: b\n    c: d\n---\ny:\n  labels: {a: b}\n";
+        let tree = parse(FileId(0), text);
+        let habits = Habits::of(&tree);
+        let labels = Slot::under("labels");
+        let one = Datum::map([("k", "v")]);
+        let two = Datum::map([("k", "v"), ("l", "w")]);
+        assert_eq!(habits.layout(&labels, &one, None), Layout::Inline);
+        assert_eq!(habits.layout(&labels, &two, None), Layout::Block);
+        assert_eq!(habits.layout(&Slot::under("unheard"), &Datum::seq(["a"]), None), Layout::Block);
+    }
+}

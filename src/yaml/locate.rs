@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::lines::{column, indent, line_start};
 use super::{Kind, NodeId, Tree, Value};
 use crate::source::Span;
 
@@ -122,6 +123,27 @@ impl<'t> Location<'t> {
         self.ancestors.iter().zip(inner).any(|(outer, inner)| {
             outer.written_entries().any(|entry| entry.key.is_merge_key() && entry.value == inner)
         })
+    }
+
+    /// The column that the lines of a flow collection are indented against if
+    /// it begins at `at`, in or in place of `value`: that of its line, or behind
+    /// a dash that of the item, or that of its key.
+    pub(super) fn base_column(&self, value: Value<'t>, at: usize) -> usize {
+        let text = value.tree().text;
+        let outermost = self.ancestors.iter().copied().find(|ancestor| ancestor.is_flow()).unwrap_or(value);
+        let begins = outermost.full_span().start as usize;
+        if line_start(text, begins) != line_start(text, at) {
+            return indent(text, at);
+        }
+        let holder = match outermost == value {
+            true => Some(self.holder),
+            false => Location::of(outermost).map(|location| location.holder),
+        };
+        match holder {
+            Some(Holder::Entry { start, .. }) => column(text, start),
+            Some(Holder::Item { .. }) => column(text, begins),
+            Some(Holder::Document | Holder::Key) | None => 0,
+        }
     }
 
     /// How many nodes are around it.

@@ -3,6 +3,11 @@
 //!
 //! A file is parsed once; the typed policies, the messages and the edits all
 //! read the same [`Tree`]. Nothing is ever emitted anew but what is inserted.
+//!
+//! An edit is said in terms of the tree as it was read and of plain data: an
+//! [`Editor`] makes [`Change`]s, all of one file together become a [`Patch`], and
+//! [`Patch::checked_text`] gives the new text once both readers have found in it
+//! what was meant. What cannot be done is a [`Refusal`].
 
 mod block;
 mod datum;
@@ -13,6 +18,7 @@ mod flow;
 mod fragment;
 mod habits;
 mod intent;
+mod lifted;
 mod lines;
 mod locate;
 mod parse;
@@ -76,6 +82,12 @@ struct Node {
     count: u32,
     anchored: bool,
     tagged: bool,
+}
+
+impl Node {
+    fn is_flow(self) -> bool {
+        matches!(self.kind, Kind::Mapping { flow: true } | Kind::Sequence { flow: true })
+    }
 }
 
 /// One `key: value` of a mapping.
@@ -479,6 +491,28 @@ mod tests {
     fn an_alias_to_nothing_is_an_error_and_not_a_value() {
         let tree = tree("a: *.example.com\n");
         assert_eq!(tree.errors.len(), 1);
+    }
+
+    #[test]
+    fn a_pair_that_would_lose_its_first_key_is_an_error() {
+        let text = "a: &x 1\nb: [*x: c: d]\n";
+        assert_eq!(tree(text).errors.len(), 1);
+        let good = "[a: 1, {b: 2}, # c\n  ? c : 3, \"d\": 4]\n";
+        assert!(tree(good).errors.is_empty());
+    }
+
+    #[test]
+    fn a_closing_bracket_may_stand_in_the_column_of_its_key() {
+        let text = "spec:\n  a: [\n    \"x\", # c\n  ]\n  b: {\n    \"k\": \"v\"\n\n  }\nc: d\n";
+        let tree = tree(text);
+        assert!(tree.errors.is_empty(), "{:?}", tree.errors);
+        let spec = first(&tree).get("spec").unwrap();
+        assert_eq!(spec.get("a").unwrap().raw(), "[\n    \"x\", # c\n  ]");
+        assert_eq!(spec.get("b").unwrap().get("k").unwrap().raw(), "\"v\"");
+        assert_eq!(&text[tree.comments[0].start as usize..tree.comments[0].end as usize], "# c");
+        for stray in ["a: \"b\"\n]\n", "a: b\n]\n", "a:\n  - b\n ]\n"] {
+            assert_eq!(self::tree(stray).errors.len(), 1, "{stray:?}");
+        }
     }
 
     #[test]

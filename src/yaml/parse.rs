@@ -6,10 +6,13 @@
 //! our own checks refuse it too. One broken document does not hide the others:
 //! on an error the stream is cut at its `---` lines and read again piece by piece.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use oxc_yaml_parser::ast::{Content, FlowSequenceEntry, MappingItem, Node as Parsed};
 use oxc_yaml_parser::{Allocator, Parser, Span as ParsedSpan};
 use rustc_hash::FxHashMap;
 
+use super::lifted::Lifted;
 use super::scalar::{Block, Chomping, Style};
 use super::{Comment, Document, EntryNode, ItemNode, Kind, Node, NodeId, Tree};
 use crate::source::{FileId, Span};
@@ -104,12 +107,32 @@ fn parse_piece(tree: &mut Tree<'_>, start: usize, end: usize) -> Result<(), Synt
     check_characters(piece).map_err(|(what, at)| error(what.into(), at, at + 1))?;
     check_nesting(piece)
         .map_err(|at| error(format!("nesting is deeper than {DEEPEST} levels"), at, at + 1))?;
+    let mut lifted = Lifted::new(piece);
+    loop {
+        match read_piece(tree, start, &lifted) {
+            Ok(()) => return Ok(()),
+            Err(refused) if lifted.lift((refused.span.start as usize).saturating_sub(start)) => {}
+            Err(refused) => return Err(refused),
+        }
+    }
+}
+
+/// Reads a piece whose brackets may have been lifted out of their column.
+fn read_piece(tree: &mut Tree<'_>, start: usize, lifted: &Lifted<'_>) -> Result<(), SyntaxError> {
+    let file = tree.file;
+    let end = start + lifted.text().len();
+    let error = |message: String, at: usize, to: usize| SyntaxError {
+        message,
+        span: Span::new(file, (start + at) as u32, (start + to).min(end) as u32),
+    };
     let allocator = Allocator::default();
-    let root = Parser::new(&allocator, piece)
-        .parse()
+    // The parser asserts what it believes about its own tokens; one that proves
+    // wrong costs this piece, and the allocator is not looked at afterwards.
+    let root = catch_unwind(AssertUnwindSafe(|| Parser::new(&allocator, lifted.text()).parse()))
+        .map_err(|_| error("the YAML reader gave up on this; please report it".into(), 0, end - start))?
         .map_err(|e| error(e.kind.to_string(), e.span.start as usize, e.span.end as usize))?;
     let mark = (tree.nodes.len(), tree.entries.len(), tree.items.len(), tree.blocks.len());
-    let mut build = Build { tree, shift: start as u32, anchors: FxHashMap::default(), unknown: None };
+    let mut build = Build { tree, shift: start as u32, anchors: FxHashMap::default(), refused: None };
     let mut documents = Vec::with_capacity(root.children.len());
     for document in &root.children {
         build.anchors.clear();
@@ -125,18 +148,22 @@ fn parse_piece(tree: &mut Tree<'_>, start: usize, end: usize) -> Result<(), Synt
             broken: false,
         });
     }
-    if let Some(alias) = build.unknown {
+    let refused = build.refused.or_else(|| {
+        let closes = |at: usize| {
+            tree.nodes[mark.0..].iter().any(|node| node.is_flow() && node.end as usize == start + at + 1)
+        };
+        let stray = lifted.closers().iter().find(|at| !closes(**at))?;
+        Some(error("a closing bracket that closes nothing".into(), *stray, *stray + 1))
+    });
+    if let Some(refused) = refused {
         tree.nodes.truncate(mark.0);
         tree.entries.truncate(mark.1);
         tree.items.truncate(mark.2);
         tree.blocks.truncate(mark.3);
-        let name = &tree.text[alias.range()];
-        let message = format!("{name} stands for an anchor that is not there; quote it if it is text");
-        return Err(SyntaxError { message, span: alias });
+        return Err(refused);
     }
     let shift = start as u32;
     if let Some(first) = documents.first_mut() {
-        first.start = first.start.min(shift);
         first.start = shift;
     }
     tree.documents.extend(documents);
@@ -145,6 +172,14 @@ fn parse_piece(tree: &mut Tree<'_>, start: usize, end: usize) -> Result<(), Synt
         end: comment.span.end + shift,
         own_line: comment.own_line_column.is_some(),
     }));
+    if !lifted.comments().is_empty() {
+        tree.comments.extend(lifted.comments().iter().map(|comment| Comment {
+            start: comment.start + shift,
+            end: comment.end + shift,
+            own_line: comment.own_line,
+        }));
+        tree.comments.sort_by_key(|comment| comment.start);
+    }
     Ok(())
 }
 
@@ -154,7 +189,7 @@ fn check_characters(text: &str) -> Result<(), (&'static str, usize)> {
     let mut line_start = true;
     for (i, byte) in text.bytes().enumerate() {
         match byte {
-            b'\n' => line_start = true,
+            b'\n' | b'\r' => line_start = true,
             b' ' if line_start => {}
             b'\t' if line_start => {
                 return Err(("a tab cannot indent a line; use spaces", i));
@@ -214,8 +249,8 @@ struct Build<'b, 's> {
     /// Where the piece begins in the file.
     shift: u32,
     anchors: FxHashMap<String, NodeId>,
-    /// The first alias that no anchor explains.
-    unknown: Option<Span>,
+    /// The first thing that the parser took and YAML refuses.
+    refused: Option<SyntaxError>,
 }
 
 impl Build<'_, '_> {
@@ -300,16 +335,23 @@ impl Build<'_, '_> {
                 Kind::Sequence { flow: false }
             }
             Content::FlowSequence(sequence) => {
-                let items = sequence.children.iter().map(|entry| self.flow_item(entry, indent)).collect();
+                let mut behind = sequence.span.start + 1;
+                let mut items = Vec::with_capacity(sequence.children.len());
+                for entry in &sequence.children {
+                    behind = self.check_pair(entry, behind);
+                    items.push(self.flow_item(entry, indent));
+                }
                 (first, count) = self.items(items);
                 Kind::Sequence { flow: true }
             }
             Content::Alias(alias) => {
                 let name = self.text(alias.span).trim_start_matches('*');
                 let target = self.anchors.get(name).copied();
-                if target.is_none() && self.unknown.is_none() {
-                    let (start, end) = (alias.span.start + self.shift, alias.span.end + self.shift);
-                    self.unknown = Some(self.tree.span(start, end));
+                if target.is_none() && self.refused.is_none() {
+                    let span = self.tree.span(alias.span.start + self.shift, alias.span.end + self.shift);
+                    let message =
+                        format!("*{name} stands for an anchor that is not there; quote it if it is text");
+                    self.refused = Some(SyntaxError { message, span });
                 }
                 Kind::Alias(target)
             }
@@ -368,6 +410,26 @@ impl Build<'_, '_> {
         let first = self.tree.items.len() as u32;
         self.tree.items.extend(&items);
         (first, items.len() as u32)
+    }
+
+    /// The parser takes `[a: b: c]`, which YAML does not allow, and loses the
+    /// `a`. So nothing but a comma may stand before a pair; `behind` is where the
+    /// item before it ends. Returns where this one does.
+    fn check_pair(&mut self, entry: &FlowSequenceEntry<'_>, behind: u32) -> u32 {
+        let pair = match entry {
+            FlowSequenceEntry::Item(node) => return node.span.end,
+            FlowSequenceEntry::Pair(pair) => pair.span,
+        };
+        let before = self.text(ParsedSpan { start: behind, end: pair.start.max(behind) });
+        let blank = |line: &str| {
+            line.split('#').next().is_none_or(|code| code.trim_matches([' ', ',', '\t', '\r']).is_empty())
+        };
+        if !before.split('\n').all(blank) && self.refused.is_none() {
+            let span = self.tree.span(behind + self.shift, pair.end + self.shift);
+            let message = "more than one key and value in one item of a list in brackets".to_owned();
+            self.refused = Some(SyntaxError { message, span });
+        }
+        pair.end
     }
 
     fn flow_item(&mut self, entry: &FlowSequenceEntry<'_>, indent: u32) -> ItemNode {

@@ -105,6 +105,11 @@ impl Patch {
             let Range { start, end } = pair[1].range;
             return Err(EditError::Overlap(tree.span(start as u32, end as u32)));
         }
+        let end = tree.text.len();
+        let at_open_end = splices.iter().any(|splice| splice.range.start == end && !splice.text.is_empty());
+        if at_open_end && !tree.text.ends_with('\n') && tree.break_counts_before(end) {
+            return Err(Refusal::OpenEnd(tree.span(end as u32, end as u32)).into());
+        }
         let edits = splices.into_iter().map(|splice| Edit { range: splice.range, text: splice.text });
         Ok(Patch { edits: edits.filter(|edit| !edit.range.is_empty() || !edit.text.is_empty()).collect() })
     }
@@ -120,6 +125,10 @@ fn intent<'c>(tree: &Tree<'_>, changes: impl IntoIterator<Item = &'c Change>) ->
     }
     let overlap = |conflict: Conflict| EditError::Overlap(tree.value(conflict.0).full_span());
     let intent = Intent::of(steps).map_err(overlap)?;
+    let all_go = tree.roots().all(|(index, _)| intent.removed.contains(&index));
+    if all_go && !intent.removed.is_empty() && intent.appended.is_empty() {
+        return Err(Refusal::OnlyDocument(tree.span(0, tree.text.len() as u32)).into());
+    }
     match intent.lost(tree) {
         Some(conflict) => Err(overlap(conflict)),
         None => Ok(intent),
@@ -161,6 +170,13 @@ impl Splicer<'_> {
             }
         }
         self.documents();
+    }
+
+    /// Where what is left of the text ends once the deletions so far are done.
+    pub(super) fn end_of_kept(&self) -> usize {
+        let end = self.tree.text.len();
+        let tails = self.splices.iter().filter(|splice| splice.text.is_empty() && splice.range.end == end);
+        tails.map(|splice| splice.range.start).min().unwrap_or(end)
     }
 
     /// Lines that are to follow lines that go away follow what stood before those.

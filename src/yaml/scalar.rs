@@ -104,8 +104,17 @@ fn fold_flow(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The lines of a scalar; a carriage return alone is a break, too.
 fn split_breaks(text: &str) -> Vec<&str> {
-    text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect()
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['\n', '\r']) {
+        lines.push(&rest[..at]);
+        let width = if rest[at..].starts_with("\r\n") { 2 } else { 1 };
+        rest = &rest[at + width..];
+    }
+    lines.push(rest);
+    lines
 }
 
 /// Takes the escapes out of a double-quoted scalar. An escape that YAML does
@@ -132,9 +141,21 @@ fn unescape(text: &str) -> Cow<'_, str> {
             used += hex.len();
             out.push(u32::from_str_radix(hex, 16).ok().and_then(char::from_u32).unwrap_or('\u{fffd}'));
         } else if matches!(escape, '\n' | '\r') {
-            let line = &rest[used..];
-            let line = if escape == '\r' { line.strip_prefix('\n').unwrap_or(line) } else { line };
-            used = rest.len() - line.trim_start_matches([' ', '\t']).len();
+            let after_break = &rest[used..];
+            let mut line = match escape {
+                '\r' => after_break.strip_prefix('\n').unwrap_or(after_break),
+                _ => after_break,
+            };
+            // The escaped break is gone; each further one is kept.
+            loop {
+                line = line.trim_start_matches([' ', '\t']);
+                let Some(next) = line.strip_prefix("\r\n").or_else(|| line.strip_prefix(['\n', '\r'])) else {
+                    break;
+                };
+                out.push('\n');
+                line = next;
+            }
+            used = rest.len() - line.len();
         } else {
             out.push(match escape {
                 '0' => '\0',
@@ -295,7 +316,10 @@ mod tests {
         assert_eq!(value(r#""a\tb\x41\u00e9""#), "a\tbA\u{e9}");
         assert_eq!(value("one\n  two\n\n  three"), "one two\nthree");
         assert_eq!(value("\"one\n  two\\\n  three\""), "one twothree");
+        assert_eq!(value("\"one\\\n\n  two\""), "one\ntwo");
         assert_eq!(value("|\n  one\n   two\n"), "one\n two\n");
+        assert_eq!(value("|+"), "");
+        assert_eq!(value(">-\n    \n  "), "");
         assert_eq!(value("|-\n  one\n"), "one");
         assert_eq!(value("|+\n  one\n\n"), "one\n\n\n");
         assert_eq!(value(">\n  one\n  two\n\n  three\n"), "one two\nthree\n");

@@ -1,6 +1,7 @@
 //! Documents of a stream, and whole new files: added and removed with their
 //! `---` and the blank lines that the file puts around it.
 
+use super::block::keeps_breaks;
 use super::fragment::Writer;
 use super::intent::Intent;
 use super::lines::{is_blank, line_end, line_start, next_line};
@@ -45,9 +46,11 @@ impl Splicer<'_> {
         let writer = Writer { habits: self.habits, place: None };
         let written = writer.alone(&Slot::ROOT, datum, 0);
         let (before, after) = self.blank_lines_around_markers();
+        let before = before && !keeps_breaks(text, self.content_end_before(text.len()));
         let blank = |present: bool| if present { newline } else { "" };
         let marker = format!("{}---{newline}{}", blank(before), blank(after));
-        let new = match text.is_empty() || text.ends_with('\n') {
+        let kept = &text[..self.end_of_kept()];
+        let new = match kept.is_empty() || kept.ends_with('\n') {
             true => format!("{marker}{written}{newline}"),
             false => format!("{newline}{marker}{written}"),
         };
@@ -75,14 +78,19 @@ impl Splicer<'_> {
             end = documents.get(index + 1).map_or(end, |next| self.behind_marker(next.marker, end));
         }
         if end == text.len() {
-            while start > 0 && is_blank(text, line_start(text, start - 1)) {
+            let content_end = self.content_end_before(start);
+            while start > content_end && is_blank(text, line_start(text, start - 1)) {
                 start = line_start(text, start - 1);
             }
-            if !text.ends_with('\n') && start > 0 {
-                start = line_end(text, line_start(text, start - 1));
-            }
         }
-        self.delete(start..end, 0);
+        self.delete(self.tree.to_open_end(start..end), 0);
+    }
+
+    /// Where the content of the last document before `at` that stays ends.
+    fn content_end_before(&self, at: usize) -> usize {
+        let stays = |index: &usize| !self.intent.removed.contains(index);
+        let roots = self.tree.roots().filter(|(index, _)| stays(index)).map(|(_, root)| root.content_end());
+        roots.take_while(|end| *end <= at).last().unwrap_or(0)
     }
 
     /// The first document needs no marker: if the file began without one, it
@@ -99,5 +107,25 @@ impl Splicer<'_> {
             line = next_line(text, line);
         }
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_written_as_its_neighbours_are() {
+        let one = parse(FileId(0), "---\na:\n- {b: \"1\"}\n");
+        let two = parse(FileId(1), "---\na:\n- {b: \"2\"}\nc: [x]\n");
+        let document = Datum::map([
+            ("a", Datum::seq([Datum::map([("b", "3")])])),
+            ("c", Datum::seq(["y1"])),
+            ("d", Datum::map([("e", Datum::Map(Vec::new()))])),
+        ]);
+        let written = new_file(std::slice::from_ref(&document), &Habits::of_all(&[&one, &two])).unwrap();
+        assert_eq!(written, "---\na:\n- {b: \"3\"}\nc: [y1]\nd:\n  e: {}\n");
+        let alone = new_file(&[document, Datum::map([("k", "v")])], &Habits::of_all(&[])).unwrap();
+        assert_eq!(alone, "a:\n  - b: \"3\"\nc:\n  - y1\nd:\n  e: {}\n---\nk: v\n");
     }
 }

@@ -3,7 +3,7 @@
 
 use super::fragment::Writer;
 use super::habits::{Layout, Place, layout_of};
-use super::lines::{column, indent, is_first_on_line, line_end, line_start, next_line};
+use super::lines::{self, column, is_first_on_line, next_line};
 use super::locate::{Holder, Location, Slot};
 use super::patch::Splicer;
 use super::{Datum, Kind, Value, quote};
@@ -82,7 +82,7 @@ impl Replacement<'_> {
 
     fn in_flow(&self, splicer: &mut Splicer<'_>, around: Layout) {
         let span = self.value.span().range();
-        let column = indent(self.value.tree().text, span.start);
+        let column = self.location.base_column(self.value, span.start);
         let text = self.writer.within_flow(self.slot(), self.datum, around, column);
         match self.location.holder {
             Holder::Entry { head, colon, .. } if self.value.kind() == Kind::Empty => {
@@ -101,7 +101,7 @@ impl Replacement<'_> {
         let on_own_line = self.value.kind() != Kind::Empty && is_first_on_line(text, start);
         match self.location.holder {
             Holder::Entry { start: key, .. } if !on_own_line => {
-                let end = self.value.content_end().max(head);
+                let end = (self.value.full_span().end as usize).max(head);
                 let key_column = column(text, key);
                 let close = splicer.tree.closing(end, key_column);
                 splicer.delete(head..end.min(close), self.depth);
@@ -114,8 +114,18 @@ impl Replacement<'_> {
                 splicer.insert(dash, format!("{:padding$}{new}", ""), self.depth);
             }
             holder if on_own_line || holder == (Holder::Item { head }) => {
-                let new = self.writer.alone(self.slot(), self.datum, column(text, start));
-                splicer.splice(start..self.end(), new, self.depth);
+                // A list may stand in the column of its key, a mapping may not.
+                let column = column(text, start);
+                let deeper = match (holder, self.datum) {
+                    (Holder::Entry { start: key, .. }, Datum::Map(_))
+                        if lines::column(text, key) == column =>
+                    {
+                        splicer.habits.mapping_step(self.slot(), self.writer.place)
+                    }
+                    _ => 0,
+                };
+                let new = self.writer.alone(self.slot(), self.datum, column + deeper);
+                splicer.splice(start..self.end(), format!("{:deeper$}{new}", ""), self.depth);
             }
             // Behind an anchor, or on the line of `---`.
             holder => {
@@ -132,7 +142,7 @@ impl Replacement<'_> {
         let text = self.value.tree().text;
         let start = self.value.span().start as usize;
         let head = self.head();
-        let new = self.writer.alone(self.slot(), self.datum, indent(text, start));
+        let new = self.writer.alone(self.slot(), self.datum, self.location.base_column(self.value, start));
         let is_block = !self.value.is_flow() && (self.value.is_mapping() || self.value.is_sequence());
         if self.value.kind() == Kind::Empty {
             splicer.insert(head, format!(" {new}"), self.depth);
@@ -146,13 +156,12 @@ impl Replacement<'_> {
 
     /// Where the old value ends; for lines that go, with the comment behind them.
     fn end(&self) -> usize {
-        let end = self.value.content_end();
+        let tree = self.value.tree();
         match self.value.kind() {
             Kind::Mapping { flow: false } | Kind::Sequence { flow: false } => {
-                let text = self.value.tree().text;
-                self.value.tree().closing(end, column(text, self.value.span().start as usize))
+                tree.closing(self.value.content_end(), column(tree.text, self.value.span().start as usize))
             }
-            _ => end,
+            _ => self.value.full_span().end as usize,
         }
     }
 
@@ -161,9 +170,6 @@ impl Replacement<'_> {
         let text = splicer.tree.text;
         let start = splicer.tree.start_with_comments(self.value.span().start as usize);
         let end = next_line(text, self.end());
-        match end == text.len() && !text.ends_with('\n') && start > 0 {
-            true => line_end(text, line_start(text, start - 1))..end,
-            false => start..end,
-        }
+        splicer.tree.to_open_end(start..end)
     }
 }
