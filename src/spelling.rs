@@ -32,9 +32,11 @@ pub fn slips(one: &str, other: &str) -> Option<usize> {
 /// three letters away. Upper and lower case are alike. Of equals the first wins.
 pub fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let word = word.to_lowercase();
-    let limit = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    let limit = (length / 3).max(1);
     known
         .into_iter()
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
         .filter_map(|candidate| Some((slips(&word, &candidate.to_lowercase())?, candidate)))
         .filter(|(slips, _)| *slips <= limit)
         .min_by_key(|(slips, _)| *slips)

@@ -10,7 +10,7 @@ use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, Node, NodeIdentity, Object};
 use serde_json::{Map, Number, Value as JsonValue};
 
-use crate::yaml::{Entry, Resolved, Value};
+use crate::yaml::{Resolved, Value};
 
 /// The representation: JSON read from a YAML tree.
 pub(super) struct Yaml;
@@ -27,7 +27,8 @@ impl Json for Yaml {
     type PreparedKey = String;
     type StringBuffer = ();
 
-    const KEYS_PER_LOOKUP: usize = 2;
+    /// A lookup walks over all members, so one walk that answers several is always better.
+    const KEYS_PER_LOOKUP: usize = 64;
     /// An alias reaches back only, so nothing holds itself.
     const ACYCLIC: bool = true;
 
@@ -56,7 +57,7 @@ impl<'t> Node<'t, Yaml> for Instance<'t> {
 
     fn as_object(&self) -> Option<Mapping<'t>> {
         match self {
-            Instance::Node(value) if value.is_mapping() => Some(Mapping::new(value.resolve())),
+            Instance::Node(value) if value.is_mapping() => Some(Mapping(value.resolve())),
             _ => None,
         }
     }
@@ -96,15 +97,17 @@ impl<'t> Node<'t, Yaml> for Instance<'t> {
     }
 
     fn json_type(&self) -> JsonType {
+        match self {
+            Instance::Node(value) if value.is_mapping() => return JsonType::Object,
+            Instance::Node(value) if value.is_sequence() => return JsonType::Array,
+            _ => {}
+        }
         match self.resolved() {
-            Some(Resolved::Null) => JsonType::Null,
             Some(Resolved::Bool(_)) => JsonType::Boolean,
             Some(Resolved::Int(_) | Resolved::Float(_)) => JsonType::Number,
             Some(Resolved::String(_)) => JsonType::String,
-            None if self.as_object().is_some() => JsonType::Object,
-            None if self.as_array().is_some() => JsonType::Array,
-            // An alias to nothing; the reader has told of it.
-            None => JsonType::Null,
+            // Without a type is only an alias to nothing; the reader has told of it.
+            Some(Resolved::Null) | None => JsonType::Null,
         }
     }
 
@@ -124,9 +127,11 @@ impl<'t> Node<'t, Yaml> for Instance<'t> {
                 self.as_number().map_or(JsonValue::Null, JsonValue::Number)
             }
             Some(Resolved::String(text)) => JsonValue::String(text.into_owned()),
-            None if self.as_object().is_some() => JsonValue::Object(Map::new()),
-            None if self.as_array().is_some() => JsonValue::Array(Vec::new()),
-            Some(Resolved::Null) | None => JsonValue::Null,
+            Some(Resolved::Null) | None => match self.json_type() {
+                JsonType::Object => JsonValue::Object(Map::new()),
+                JsonType::Array => JsonValue::Array(Vec::new()),
+                _ => JsonValue::Null,
+            },
         })
     }
 
@@ -143,59 +148,39 @@ impl<'t> Node<'t, Yaml> for Instance<'t> {
 }
 
 /// A mapping, with what `<<` brings in.
-pub(super) struct Mapping<'t> {
-    value: Value<'t>,
-    /// All entries where something is merged in; else they are read in place.
-    merged: Option<Vec<Entry<'t>>>,
-}
+pub(super) struct Mapping<'t>(Value<'t>);
 
 impl<'t> Mapping<'t> {
-    fn new(value: Value<'t>) -> Self {
-        let merges = value.written_entries().any(|entry| entry.key.raw() == "<<");
-        Self { value, merged: merges.then(|| value.entries().collect()) }
+    /// The entries that have a key to speak of and a value.
+    fn present(&self) -> impl Iterator<Item = (Cow<'t, str>, Instance<'t>)> + use<'t> {
+        let entries = self.0.entries().filter(|entry| !is_absent(entry.value));
+        entries.filter_map(|entry| Some((entry.key.text()?, Instance::Node(entry.value))))
     }
 }
 
 impl<'t> Object<'t, Yaml> for Mapping<'t> {
     type Node = Instance<'t>;
     type MemberName = Cow<'t, str>;
-    type MembersIter = Members<'t>;
+    type MembersIter = Box<dyn Iterator<Item = (Cow<'t, str>, Instance<'t>)> + 't>;
 
     fn len(&self) -> usize {
-        self.members().count()
+        self.present().count()
     }
 
     fn get(&self, key: &String) -> Option<Instance<'t>> {
-        self.members().filter(|(name, _)| name == key).last().map(|(_, value)| value)
+        self.present().filter(|(name, _)| name == key).last().map(|(_, value)| value)
     }
 
-    fn members(&self) -> Members<'t> {
-        Members { value: self.value, merged: self.merged.clone(), next: 0 }
+    fn members(&self) -> Self::MembersIter {
+        Box::new(self.present())
     }
 }
 
-/// The entries of a mapping that have a key to speak of and a value.
-pub(super) struct Members<'t> {
-    value: Value<'t>,
-    merged: Option<Vec<Entry<'t>>>,
-    next: usize,
-}
-
-impl<'t> Iterator for Members<'t> {
-    type Item = (Cow<'t, str>, Instance<'t>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let entry = match &self.merged {
-                Some(entries) => *entries.get(self.next)?,
-                None => self.value.written_entries().nth(self.next)?,
-            };
-            self.next += 1;
-            if let Some(name) = entry.key.text().filter(|_| !entry.value.is_null()) {
-                return Some((name, Instance::Node(entry.value)));
-            }
-        }
-    }
+/// Whether a value is null. Asked for every entry of a file, so the length
+/// settles most: no spelling of null is longer than four letters.
+fn is_absent(value: Value<'_>) -> bool {
+    let span = value.resolve().span();
+    span.end.saturating_sub(span.start) <= 4 && value.is_null()
 }
 
 /// A sequence.
@@ -203,29 +188,13 @@ pub(super) struct Sequence<'t>(Value<'t>);
 
 impl<'t> Array<'t, Yaml> for Sequence<'t> {
     type Node = Instance<'t>;
-    type ElementsIter = Elements<'t>;
+    type ElementsIter = Box<dyn Iterator<Item = Instance<'t>> + 't>;
 
     fn len(&self) -> usize {
         self.0.items().len()
     }
 
-    fn elements(&self) -> Elements<'t> {
-        Elements { value: self.0, next: 0 }
-    }
-}
-
-/// The items of a sequence.
-pub(super) struct Elements<'t> {
-    value: Value<'t>,
-    next: usize,
-}
-
-impl<'t> Iterator for Elements<'t> {
-    type Item = Instance<'t>;
-
-    fn next(&mut self) -> Option<Instance<'t>> {
-        let item = self.value.items().nth(self.next)?;
-        self.next += 1;
-        Some(Instance::Node(item.value))
+    fn elements(&self) -> Self::ElementsIter {
+        Box::new(self.0.items().map(|item| Instance::Node(item.value)))
     }
 }

@@ -5,12 +5,13 @@
 
 use jsonschema::error::{TypeKind, ValidationErrorKind as Fault};
 use jsonschema::{JsonType, ValidationError};
+use rustc_hash::FxHashSet;
 use serde_json::Value as JsonValue;
 
 use super::compiled::Compiled;
 use super::instance::Instance;
 use super::place::Place;
-use super::{Kind, SchemaError, compiled};
+use super::{Kind, SchemaError, schema_of};
 use crate::spelling::nearest;
 use crate::version::CiliumVersion;
 use crate::yaml::{Resolved, Value};
@@ -42,15 +43,7 @@ struct Report<'e, 't> {
 impl Report<'_, '_> {
     fn write(&self, found: &mut Vec<SchemaError>) {
         match self.error.kind() {
-            Fault::AdditionalProperties { unexpected } => {
-                for name in unexpected.iter().filter(|name| !name.contains("${")) {
-                    found.push(SchemaError {
-                        message: self.unknown_field(name),
-                        span: self.place.key(name),
-                        pointer: format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1")),
-                    });
-                }
-            }
+            Fault::AdditionalProperties { unexpected } => self.unknown_fields(unexpected, found),
             fault => found.extend(self.message(fault).map(|message| SchemaError {
                 message,
                 span: self.place.span(),
@@ -147,6 +140,21 @@ impl Report<'_, '_> {
         change.map(|change| change.why.as_str())
     }
 
+    /// Each unknown key at its place; one walk, since a hostile file may have very many.
+    fn unknown_fields(&self, unexpected: &[String], found: &mut Vec<SchemaError>) {
+        let unexpected: FxHashSet<&str> = unexpected.iter().map(String::as_str).collect();
+        for entry in self.place.node.entries() {
+            let Some(name) = entry.key.text() else { continue };
+            if unexpected.contains(name.as_ref()) && !name.contains("${") {
+                found.push(SchemaError {
+                    message: self.unknown_field(&name),
+                    span: entry.key.span(),
+                    pointer: format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1")),
+                });
+            }
+        }
+    }
+
     fn unknown_field(&self, name: &str) -> String {
         if let Some(why) = self.reason_of_release(name) {
             return format!("`{name}` is no field here: {why}");
@@ -155,7 +163,7 @@ impl Report<'_, '_> {
             return format!("`{name}` is no field here, but elsewhere: check its place and indentation");
         }
         let knows = |other: &Kind| {
-            compiled(*other, CiliumVersion::default()).is_some_and(|other| other.has_field(name))
+            schema_of(*other, CiliumVersion::default()).is_some_and(|other| other.has_field(name))
         };
         if let Some(other) = self.kind.sibling().filter(knows) {
             return format!("`{name}` is no field here: it belongs to a {}", other.name());

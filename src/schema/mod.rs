@@ -83,7 +83,7 @@ pub struct SchemaError {
 /// (`semantics.md` 1.5 S1 to S24, 1.6, 7). The errors come in the order of the
 /// file. A value that holds `${…}` is unknown and never wrong.
 pub fn check(kind: Kind, version: CiliumVersion, root: Value<'_>) -> Vec<SchemaError> {
-    let Some(compiled) = compiled(kind, version) else { return Vec::new() };
+    let Some(compiled) = schema_of(kind, version) else { return Vec::new() };
     if compiled.validator.is_valid(Instance::Node(root)) {
         return Vec::new();
     }
@@ -92,7 +92,7 @@ pub fn check(kind: Kind, version: CiliumVersion, root: Value<'_>) -> Vec<SchemaE
 
 /// The schema of a kind in a release. `None` could only be a fault in the
 /// embedded schemas; a test holds that there is none.
-fn compiled(kind: Kind, version: CiliumVersion) -> Option<&'static Compiled> {
+fn schema_of(kind: Kind, version: CiliumVersion) -> Option<&'static Compiled> {
     const RELEASES: usize = CiliumVersion::ALL.len();
     static COMPILED: [[OnceLock<Option<Compiled>>; RELEASES]; Kind::ALL.len()] =
         [const { [const { OnceLock::new() }; RELEASES] }; Kind::ALL.len()];

@@ -48,9 +48,4 @@ impl<'t> Place<'t> {
         let first_key = node.written_entries().next().map(|entry| entry.key.span());
         self.named_by.or(first_key).unwrap_or_else(|| node.span())
     }
-
-    /// The key of this name within it.
-    pub(super) fn key(self, name: &str) -> Span {
-        self.node.resolve().entry(name).map_or_else(|| self.span(), |entry| entry.key.span())
-    }
 }
