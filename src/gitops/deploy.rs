@@ -20,7 +20,7 @@ use super::flux::{self, Steering};
 use super::helm::{self, Release};
 use super::kustomization::Layer;
 use super::links::{Link, Linked, Links};
-use super::render::{Assembly, Renderer, Rendition, unevaluated};
+use super::render::{Assembly, Renderer, Rendition, is_known_to_be_cluster_wide, unevaluated};
 use super::roles::{Role, Roles};
 use super::variables::{Substituted, Variables, substitute};
 use super::variants::{BY_HAND, Comparison, EntryId};
@@ -194,6 +194,7 @@ impl<'r, 't> Walk<'r, 't> {
                 self.start_at(folder, by_hand);
             }
         }
+        self.cycles();
         self.follow_what_is_not_applied();
         self.unused_components();
         self.leftovers(by_hand);
@@ -289,6 +290,20 @@ impl<'r, 't> Walk<'r, 't> {
                 self.drain();
             } else {
                 self.entries.pop();
+            }
+        }
+    }
+
+    /// Kustomizations that only include each other: no root leads there.
+    fn cycles(&mut self) {
+        for folder in self.links.folders.iter().copied() {
+            let Some(node) = self.links.nodes.get(folder) else { continue };
+            let is_in_a_cycle = !node.kustomization.is_component
+                && self.roles.included.contains(folder)
+                && !self.is_deployed(folder)
+                && !self.renderer.has_built(folder);
+            if is_in_a_cycle {
+                self.start_at(folder, Applied::Unknown);
             }
         }
     }
@@ -684,6 +699,7 @@ fn placement<'t>(item: &Rendition<'t>, object: &Object<'t>, context: &Context) -
     };
     let namespace = match &item.namespace {
         Some(namespace) => known_or_not(&namespace.value, namespace.span, &variables),
+        None if is_cluster_wide(object) => Namespace::Unsaid,
         None => context.namespace.clone(),
     };
     let name = item.name.as_deref().and_then(|name| substitute(name, &variables).known());
@@ -697,6 +713,13 @@ fn placement<'t>(item: &Rendition<'t>, object: &Object<'t>, context: &Context) -
         applied_by: context.applied_by,
         variant: None,
     }
+}
+
+/// Whether a namespace means nothing to the object.
+fn is_cluster_wide(object: &Object<'_>) -> bool {
+    is_known_to_be_cluster_wide(object)
+        || object.is("cilium.io", "CiliumClusterwideNetworkPolicy")
+        || object.is("cilium.io", "CiliumCIDRGroup")
 }
 
 /// Whether an annotation tells Flux to substitute nothing in it.

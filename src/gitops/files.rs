@@ -16,7 +16,8 @@ const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Ku
 pub(super) struct Folder {
     /// Its files, in order, kustomizations excluded.
     pub(super) files: Vec<FileId>,
-    /// Its kustomization; kustomize refuses a folder with several.
+    /// Its kustomization, in the order in which kustomize looks for it; it
+    /// refuses a folder with several.
     pub(super) kustomizations: Vec<FileId>,
     /// The folders in it, by their whole path.
     pub(super) folders: BTreeSet<Box<str>>,
@@ -36,6 +37,13 @@ impl Files {
         files.folders.insert("".into(), Folder::default());
         for (id, source) in sources.iter() {
             files.add(id, path_in(source, root).into());
+        }
+        let Self { folders, paths, .. } = &mut files;
+        for folder in folders.values_mut() {
+            folder.kustomizations.sort_by_key(|id| {
+                let name = paths.get(id.0 as usize).map(|path| split(path).1);
+                KUSTOMIZATION.iter().position(|known| Some(*known) == name)
+            });
         }
         files
     }

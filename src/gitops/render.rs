@@ -103,6 +103,10 @@ impl<'r, 't> Renderer<'r, 't> {
         Self { objects, by_file, links, faults, built: FxHashMap::default(), open: Vec::new(), rendered: 0 }
     }
 
+    /// Whether the folder was built.
+    pub(super) fn has_built(&self, folder: &str) -> bool {
+        self.built.contains_key(folder)
+    }
 
     /// Builds the kustomization in a folder; `entry` asked for it.
     pub(super) fn build(&mut self, folder: &'r str, entry: Span) -> Build<'t> {
@@ -307,10 +311,8 @@ fn apply(item: &mut Rendition<'_>, applied: Applied, is_aimed: bool) {
     if is_aimed && let Some(namespace) = text("/metadata/namespace") {
         item.namespace = Some(Spanned::new(namespace.into(), place));
     }
-    let reaches = [
-        ("/metadata/labels", LabelReach::Metadata),
-        ("/spec/template/metadata/labels", LabelReach::Template),
-    ];
+    let reaches =
+        [("/metadata/labels", LabelReach::Metadata), ("/spec/template/metadata/labels", LabelReach::Pods)];
     for (pointer, reach) in reaches {
         let added = change.labels(pointer).into_iter();
         item.labels.extend(added.map(|(key, value)| AddedLabel {
@@ -340,7 +342,7 @@ fn keeps_its_name(object: &Object<'_>) -> bool {
 
 /// Kinds of Kubernetes itself that have no namespace, as kustomize knows them.
 /// It knows none of Cilium's: a clusterwide policy gets the namespace too.
-fn is_known_to_be_cluster_wide(object: &Object<'_>) -> bool {
+pub(super) fn is_known_to_be_cluster_wide(object: &Object<'_>) -> bool {
     let kinds: &[&str] = match object.group() {
         "" => &["Namespace", "Node", "PersistentVolume"],
         "rbac.authorization.k8s.io" => &["ClusterRole", "ClusterRoleBinding"],

@@ -53,13 +53,18 @@ impl Comparison<'_, '_> {
 
     /// The components of folder names in which colliding entries differ.
     fn variant_names(&self) -> BTreeSet<Box<str>> {
-        let mut holders: FxHashMap<Key<'_>, Vec<EntryId>> = FxHashMap::default();
+        // By name, and by the manifest: one base twice in a namespace is for
+        // two clusters even where a suffix keeps the names apart.
+        let mut holders: FxHashMap<(Key<'_>, Option<usize>), Vec<EntryId>> = FxHashMap::default();
         for (at, object) in self.objects.iter().enumerate().filter(|(_, object)| lives_in_a_namespace(object))
         {
-            for (key, entry) in self.declared(at, object) {
-                let known = holders.entry(key).or_default();
-                if entry != BY_HAND && !known.contains(&entry) {
-                    known.push(entry);
+            for ((group, kind, namespace, name), entry) in self.declared(at, object) {
+                for key in [((group, kind, namespace, name), None), ((group, kind, namespace, ""), Some(at))]
+                {
+                    let known = holders.entry(key).or_default();
+                    if entry != BY_HAND && !known.contains(&entry) {
+                        known.push(entry);
+                    }
                 }
             }
         }
