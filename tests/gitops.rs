@@ -2,6 +2,8 @@
 //! a table that is compared with `expected.txt` of the fixture.
 //! `SNAPSHOTS=overwrite` writes the tables anew.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -59,12 +59,14 @@ impl Files {
         self.paths.push(path);
     }
 
+    /// The folder of this path, known to those above it.
     fn folder_mut(&mut self, path: &str) -> &mut Folder {
         let mut child = path;
-        while !child.is_empty() && !self.folders.contains_key(child) {
-            self.folders.insert(child.into(), Folder::default());
+        while !child.is_empty() {
             let parent = parent(child);
-            self.folders.entry(parent.into()).or_default().folders.insert(child.into());
+            if !self.folders.entry(parent.into()).or_default().folders.insert(child.into()) {
+                break;
+            }
             child = parent;
         }
         self.folders.entry(path.into()).or_default()
@@ -102,7 +104,7 @@ impl Files {
     /// file `near`. Where the root of the tree that was read is not the
     /// repository's, the folder whose path ends with it counts, and of several
     /// the one that lies closest to `near`.
-    pub(super) fn from_root(&self, path: &str, near: &str) -> Option<&str> {
+    pub(super) fn at_root(&self, path: &str, near: &str) -> Option<&str> {
         let wanted = join("", path);
         if let Some(found) = self.known_folder(&wanted) {
             return Some(found);
@@ -181,8 +183,8 @@ mod tests {
             sources.add(Source::new(name.into(), name.into(), String::new()));
         }
         let files = Files::read(&sources, Path::new(""));
-        assert_eq!(files.from_root("./apps/web", "x/two/flux/ks.yaml"), Some("x/two/apps/web"));
-        assert_eq!(files.from_root("./x/one", ""), Some("x/one"));
-        assert_eq!(files.from_root("./nowhere", ""), None);
+        assert_eq!(files.at_root("./apps/web", "x/two/flux/ks.yaml"), Some("x/two/apps/web"));
+        assert_eq!(files.at_root("./x/one", ""), Some("x/one"));
+        assert_eq!(files.at_root("./nowhere", ""), None);
     }
 }

@@ -43,8 +43,8 @@ pub(super) struct Links<'f, 't> {
     pub(super) nodes: FxHashMap<&'f str, Node<'f, 't>>,
     /// The folders of all kustomizations, sorted.
     pub(super) folders: Vec<&'f str>,
-    /// Files that are patches, with the entry that says so and what they change.
-    pub(super) patch_files: FxHashMap<FileId, (Span, Option<Arc<[Change]>>)>,
+    /// What the files change that are patches; `None` for one that cannot be read.
+    pub(super) patch_files: FxHashMap<FileId, Option<Arc<[Change]>>>,
     /// The file that the entry of a patch names.
     pub(super) patches_by_entry: FxHashMap<Span, FileId>,
 }
@@ -169,7 +169,7 @@ impl<'f, 't> Links<'f, 't> {
         if changes.is_none() {
             fault(FaultKind::UnreadablePatch);
         }
-        self.patch_files.insert(file, (path.span, changes));
+        self.patch_files.insert(file, changes);
     }
 }
 

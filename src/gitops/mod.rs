@@ -8,7 +8,7 @@
 
 mod argo;
 mod config_maps;
-mod deploy;
+mod deployment;
 mod fault;
 mod files;
 mod flux;
@@ -17,10 +17,13 @@ mod json;
 mod kustomization;
 mod links;
 mod patch;
+mod placement;
 mod render;
 mod roles;
+mod steering;
 mod variables;
 mod variants;
+mod walk;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -156,7 +159,7 @@ impl<'t> Tree<'t> {
         objects: Vec<Object<'t>>,
         root: &Path,
     ) -> Self {
-        deploy::read(sources, documents, objects, root)
+        walk::read(sources, documents, objects, root)
     }
 
     /// What becomes of an object, once for each build that holds it. Never

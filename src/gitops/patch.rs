@@ -306,11 +306,11 @@ mod tests {
     #[test]
     fn a_target_is_a_regular_expression_for_the_whole_name() {
         let (target, change) = patch(
-            "target: {kind: CiliumNetworkPolicy, name: 'web-.*', labelSelector: 'app=web'}\npatch: '[{op: replace, path: /metadata/namespace, value: n}]'\n",
+            "target: {kind: CiliumNetworkPolicy, name: 'web-.*', labelSelector: 'app=web'}\npatch: '[{op: replace, path: /metadata/namespace, value: team}]'\n",
         );
         let target = target.unwrap();
         assert!(selects(&target, "web-a", "x") && !selects(&target, "my-web-a", "x"));
-        assert_eq!(change.sets("/metadata/namespace").and_then(Json::as_str), Some("n"));
+        assert_eq!(change.sets("/metadata/namespace").and_then(Json::as_str), Some("team"));
         assert!(!change.reaches_beyond_metadata());
     }
 

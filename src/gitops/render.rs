@@ -152,6 +152,9 @@ impl<'r, 't> Renderer<'r, 't> {
     /// Adds what an entry of `resources` leads to.
     pub(super) fn include(&mut self, link: Link<'r>, assembly: &mut Assembly<'t>) {
         let before = assembly.items.len();
+        if self.rendered >= MOST {
+            return assembly.is_partial = true;
+        }
         match link.to {
             Linked::File(file) => {
                 let objects = self.objects;
@@ -163,15 +166,13 @@ impl<'r, 't> Renderer<'r, 't> {
             Linked::Folder(folder) => {
                 let build = self.build(folder, link.entry);
                 assembly.is_partial |= build.is_partial;
-                if self.rendered + build.items.len() <= MOST {
-                    assembly.items.extend(build.items.iter().cloned());
-                } else if self.rendered <= MOST {
-                    self.rendered = MOST + 1;
-                    self.fault(link.entry, FaultKind::TooMany(MOST));
-                }
+                assembly.items.extend(build.items.iter().cloned());
             }
         }
         self.rendered = self.rendered.saturating_add(assembly.items.len() - before);
+        if self.rendered >= MOST {
+            self.fault(link.entry, FaultKind::TooMany(MOST));
+        }
     }
 
     fn fault(&mut self, place: Span, kind: FaultKind) {
@@ -270,7 +271,7 @@ impl<'r, 't> Renderer<'r, 't> {
     /// kustomization was read.
     fn patch_file(&self, path: &Spanned<Text<'t>>) -> Option<Arc<[Change]>> {
         let by_entry = self.links.patches_by_entry.get(&path.span)?;
-        self.links.patch_files.get(by_entry)?.1.clone()
+        self.links.patch_files.get(by_entry)?.clone()
     }
 }
 

@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::NotApplied;
 use super::files::{Files, ancestors};
 use super::links::{Linked, Links, Node};
+use super::patch::Body;
 use crate::source::FileId;
 
 /// How a file comes to be applied.
@@ -54,7 +55,7 @@ impl<'r> Roles<'r> {
             let Some(node) = links.nodes.get(folder) else { continue };
             let layer = &node.kustomization.layer;
             for patch in layer.patches.iter().chain(&layer.late_patches) {
-                if let super::patch::Body::File(path) = &patch.body
+                if let Body::File(path) = &patch.body
                     && let Some(file) = links.patches_by_entry.get(&path.span)
                 {
                     roles.patches.insert(*file, NotApplied::Patch(path.span));

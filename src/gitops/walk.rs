@@ -7,22 +7,19 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde_json::Value as Json;
 
-use super::argo::{self, Application};
 use super::config_maps::{ConfigMaps, file_of};
+use super::deployment::{Deployment, Targets, steers};
 use super::fault::{Fault, FaultKind};
-use super::files::Files;
-use super::flux::{self, Steering};
+use super::files::{Files, ancestors, join};
 use super::helm::{self, Release};
-use super::kustomization::Layer;
 use super::links::{Link, Linked, Links};
-use super::render::{Assembly, Renderer, Rendition, is_known_to_be_cluster_wide, unevaluated};
+use super::placement::{Context, placement};
+use super::render::{Assembly, Renderer, Rendition, unevaluated};
 use super::roles::{Role, Roles};
-use super::variables::{Substituted, Variables, substitute};
+use super::steering::Steering;
 use super::variants::{BY_HAND, Comparison, EntryId};
 use super::{Applied, Namespace, NotApplied, Placement, Tree, UnknownNamespace};
 use crate::manifest::Object;
@@ -32,28 +29,6 @@ use crate::yaml::Tree as Document;
 /// How many placements there may be in all.
 const MOST_PLACEMENTS: usize = 500_000;
 
-/// How objects are applied that a build or a folder holds.
-#[derive(Debug, Clone)]
-struct Context {
-    variables: Arc<Variables>,
-    /// The namespace of objects that name none.
-    namespace: Namespace,
-    applied: Applied,
-    applied_by: Option<Span>,
-    entry: EntryId,
-}
-
-/// What a Flux Kustomization or Application deploys.
-struct Deployment<'r, 't> {
-    folder: &'r str,
-    layer: Layer<'t>,
-    /// Components that are added to the folder's own, relative to it.
-    components: Vec<String>,
-    /// Whether a folder without kustomization is deployed with all below it.
-    recurses: bool,
-    context: Context,
-}
-
 /// Objects in the values of a release: the index of each and the key it stands under.
 type EmbeddedIn = FxHashMap<usize, Vec<(usize, Option<String>)>>;
 
@@ -62,6 +37,7 @@ struct Walk<'r, 't> {
     objects: &'r [Object<'t>],
     links: &'r Links<'r, 't>,
     roles: &'r Roles<'r>,
+    targets: Targets<'r>,
     config_maps: &'r ConfigMaps<'t>,
     embedded: &'r EmbeddedIn,
     renderer: Renderer<'r, 't>,
@@ -69,20 +45,12 @@ struct Walk<'r, 't> {
     origins: Vec<Vec<EntryId>>,
     placed: usize,
     entries: Vec<Box<str>>,
-    queue: VecDeque<(Rendition<'t>, Context)>,
+    /// What steers the tree and is still to be followed, with its own namespace.
+    queue: VecDeque<(Rendition<'t>, Context, Namespace)>,
     visited: FxHashSet<(usize, EntryId, Option<String>, Option<String>)>,
     /// Folders that were deployed.
     reached: FxHashSet<&'r str>,
     releases: Vec<Release>,
-    paths: SourcePaths,
-}
-
-/// Paths by the name of the source that they are in: a path that is not there
-/// is a fault only when the source is this repository.
-#[derive(Default)]
-struct SourcePaths {
-    found: FxHashSet<String>,
-    missing: Vec<(String, Fault)>,
 }
 
 pub(super) fn read<'t>(
@@ -101,12 +69,14 @@ pub(super) fn read<'t>(
     let mut faults = Vec::new();
     let links = Links::read(&files, &documents, &mut faults);
     let config_maps = ConfigMaps::read(&files, &objects, &links);
-    let roles = Roles::new(&links, static_targets(&files, &objects));
+    let (targets, folders) = Targets::read(&files, &objects);
+    let roles = Roles::new(&links, folders);
     let mut walk = Walk {
         files: &files,
         objects: &objects,
         links: &links,
         roles: &roles,
+        targets,
         config_maps: &config_maps,
         embedded: &embedded,
         renderer: Renderer::new(&objects, &by_file, &links, faults),
@@ -118,13 +88,11 @@ pub(super) fn read<'t>(
         visited: FxHashSet::default(),
         reached: FxHashSet::default(),
         releases: Vec::new(),
-        paths: SourcePaths::default(),
     };
     walk.run();
-    let Walk { renderer, mut placements, origins, entries, mut releases, paths, .. } = walk;
+    let Walk { renderer, targets, mut placements, origins, entries, mut releases, .. } = walk;
     let mut faults = renderer.faults;
-    let missing = paths.missing.into_iter().filter(|(source, _)| paths.found.contains(source));
-    faults.extend(missing.map(|(_, fault)| fault));
+    faults.extend(targets.into_faults());
     let comparison =
         Comparison { objects: &objects, entries: &entries, placements: &mut placements, origins: &origins };
     let variants = comparison.settle(&mut faults);
@@ -147,34 +115,6 @@ fn embed(objects: &mut Vec<Object<'_>>) -> EmbeddedIn {
         }
     }
     embedded
-}
-
-/// Whether the object applies others.
-fn steers(object: &Object<'_>) -> bool {
-    object.is(flux::GROUP, "Kustomization")
-        || object.is(helm::GROUP, "HelmRelease")
-        || object.is(argo::GROUP, "Application")
-        || object.is(argo::GROUP, "ApplicationSet")
-}
-
-/// The folders that Flux and Argo CD deploy as far as what is written says it,
-/// before patches and variables.
-fn static_targets<'f>(files: &'f Files, objects: &[Object<'_>]) -> FxHashSet<&'f str> {
-    let mut targets = FxHashSet::default();
-    for (at, object) in objects.iter().enumerate().filter(|(_, object)| steers(object)) {
-        let near = files.path(file_of(object));
-        let item = Rendition::as_written(at, object);
-        let Some(steering) = Steering::new(object, &item, &Variables::unseen()) else { continue };
-        if object.is(flux::GROUP, "Kustomization") {
-            targets.extend(files.from_root(steering.text("/spec/path").unwrap_or("."), near));
-        } else if object.group() == argo::GROUP {
-            let applications = argo::applications(&steering, files);
-            let paths = applications.iter().flat_map(|app| app.sources());
-            let paths = paths.filter_map(|(_, source)| source.get("path")?.as_str());
-            targets.extend(paths.filter_map(|path| files.from_root(path, near)));
-        }
-    }
-    targets
 }
 
 impl<'r, 't> Walk<'r, 't> {
@@ -212,7 +152,7 @@ impl<'r, 't> Walk<'r, 't> {
     /// Whether a folder is deployed by itself, or with one above it that has no
     /// kustomization.
     fn is_deployed(&self, folder: &str) -> bool {
-        for above in super::files::ancestors(folder) {
+        for above in ancestors(folder) {
             if self.roles.targets.contains(above) {
                 return true;
             }
@@ -235,13 +175,7 @@ impl<'r, 't> Walk<'r, 't> {
 
     fn by_hand(&mut self, folder: &str, applied: Applied) -> Context {
         self.entries.push(folder.into());
-        Context {
-            variables: Arc::new(Variables::unseen()),
-            namespace: Namespace::Unsaid,
-            applied,
-            applied_by: None,
-            entry: self.entries.len() - 1,
-        }
+        Context::by_hand(applied, self.entries.len() - 1)
     }
 
     fn start_at(&mut self, folder: &'r str, applied: Applied) {
@@ -280,7 +214,7 @@ impl<'r, 't> Walk<'r, 't> {
             let Some(object) = self.objects.get(at) else { continue };
             let context = self.by_hand(self.files.folder_of(file_of(object)), Applied::Yes);
             let item = Rendition::as_written(at, object);
-            let deployments = self.deployments(&item, &context);
+            let deployments = self.deployments(&item, object, &context);
             let deploys_itself = deployments
                 .iter()
                 .any(|deployment| self.assemble(deployment).items.iter().any(|item| item.object == at));
@@ -317,7 +251,7 @@ impl<'r, 't> Walk<'r, 't> {
             let folder = self.files.folder_of(file_of(object));
             let context = self.by_hand(folder, Applied::No(NotApplied::Unapplied(object.place())));
             let item = Rendition::as_written(at, object);
-            for deployment in self.deployments(&item, &context) {
+            for deployment in self.deployments(&item, object, &context) {
                 self.deploy_unapplied(deployment, object.place());
             }
         }
@@ -330,7 +264,7 @@ impl<'r, 't> Walk<'r, 't> {
         let new: Vec<_> = assembly
             .items
             .into_iter()
-            .filter(|item| self.placements.get(item.object).is_some_and(Vec::is_empty))
+            .filter(|item| self.is_unplaced(item))
             .filter(|item| self.objects.get(item.object).is_some_and(|object| !steers(object)))
             .collect();
         self.place_all(new.into_iter(), &deployment.context);
@@ -356,34 +290,38 @@ impl<'r, 't> Walk<'r, 't> {
         self.placements.get(item.object).is_some_and(Vec::is_empty)
     }
 
-    /// What nothing has reached: files that lie by themselves, and those that
-    /// nothing applies.
+    /// What nothing has reached: files that lie by themselves, templates of
+    /// charts, and what nothing applies.
     fn leftovers(&mut self, by_hand: Applied) {
+        let embedded: FxHashSet<usize> = self.embedded.values().flatten().map(|(at, _)| *at).collect();
         for (at, object) in self.objects.iter().enumerate() {
-            if self.placements.get(at).is_none_or(|placed| !placed.is_empty()) {
+            let is_placed = self.placements.get(at).is_none_or(|placed| !placed.is_empty());
+            if is_placed || object.group() == "kustomize.config.k8s.io" || embedded.contains(&at) {
                 continue;
             }
             let file = file_of(object);
+            let is_template = self.is_in_a_chart(self.files.folder_of(file));
             let applied = match self.roles.of(file, self.files, self.links) {
+                Role::Plain if is_template => Applied::Unknown,
                 Role::Plain => by_hand,
                 Role::Not(why) => Applied::No(why),
                 Role::Listed | Role::Covered => Applied::Unknown,
             };
-            let is_kustomization = object.group() == "kustomize.config.k8s.io";
-            let is_embedded = self.embedded.values().flatten().any(|(embedded, _)| *embedded == at);
-            if is_kustomization || is_embedded {
-                continue;
+            let mut context = Context::by_hand(applied, BY_HAND);
+            if is_template {
+                context.namespace = Namespace::Unknown(UnknownNamespace::Template(object.place()));
             }
-            let context = Context {
-                variables: Arc::new(Variables::unseen()),
-                namespace: Namespace::Unsaid,
-                applied,
-                applied_by: None,
-                entry: BY_HAND,
-            };
             self.place(Rendition::as_written(at, object), &context);
         }
         self.queue.clear();
+    }
+
+    fn is_in_a_chart(&self, folder: &str) -> bool {
+        ancestors(folder).any(|above| {
+            above
+                .strip_suffix("templates")
+                .is_some_and(|chart| self.files.file(&join(chart, "Chart.yaml")).is_some())
+        })
     }
 
     fn place_all(&mut self, items: impl Iterator<Item = Rendition<'t>>, context: &Context) {
@@ -403,8 +341,10 @@ impl<'r, 't> Walk<'r, 't> {
         }
         let placement = placement(&item, object, context);
         if steers(object) {
-            self.queue.push_back((item.clone(), context.clone()));
             self.place_embedded(&item, object, &placement, context);
+            if !matches!(placement.applied, Applied::No(_)) {
+                self.queue.push_back((item.clone(), context.clone(), placement.namespace.clone()));
+            }
         }
         if let (Some(placements), Some(origins)) =
             (self.placements.get_mut(item.object), self.origins.get_mut(item.object))
@@ -424,21 +364,12 @@ impl<'r, 't> Walk<'r, 't> {
     ) {
         let Some(policies) = self.embedded.get(&item.object) else { return };
         let Some(steering) = Steering::new(object, item, &context.variables) else { return };
-        let (release, pointer) = match object.group() {
-            helm::GROUP => (helm::release_name(&steering), "/spec/targetNamespace"),
-            _ => (steering.text("/metadata/name").map(str::to_owned), "/spec/destination/namespace"),
-        };
-        let namespace = match steering.spanned(pointer) {
-            Some(target) => known_or_not(&target.value, target.span, &Variables::literal()),
-            None if object.group() == helm::GROUP => placement.namespace.clone(),
-            None => Namespace::Unsaid,
-        };
+        let release = helm::release_name(&steering);
         let context = Context {
-            namespace,
+            namespace: helm::release_namespace(&steering, &placement.namespace),
             applied: placement.applied,
             applied_by: Some(object.place()),
-            variables: context.variables.clone(),
-            entry: context.entry,
+            ..context.clone()
         };
         for (at, key) in policies {
             let Some(policy) = self.objects.get(*at) else { continue };
@@ -452,16 +383,33 @@ impl<'r, 't> Walk<'r, 't> {
         }
     }
 
+    /// Follows what was met until nothing new is.
     fn drain(&mut self) {
-        while let Some((item, context)) = self.queue.pop_front() {
-            if matches!(context.applied, Applied::No(_)) || !self.visited.insert(visit(&item, &context)) {
+        while let Some((item, context, namespace)) = self.queue.pop_front() {
+            let Some(object) = self.objects.get(item.object) else { continue };
+            if !self.visited.insert(visit(&item, &context)) {
                 continue;
             }
-            for deployment in self.deployments(&item, &context) {
+            let Some(steering) = Steering::new(object, &item, &context.variables) else { continue };
+            for deployment in self.targets.deployments(&steering, &namespace, self.config_maps, &context) {
                 self.deploy(deployment);
             }
-            self.note_releases(&item, &context);
+            self.releases.extend(helm::releases(&steering, &namespace, self.files));
         }
+    }
+
+    /// What an object deploys that nothing was found to apply.
+    fn deployments(
+        &mut self,
+        item: &Rendition<'t>,
+        object: &'r Object<'t>,
+        context: &Context,
+    ) -> Vec<Deployment<'r, 't>> {
+        let namespace = placement(item, object, context).namespace;
+        let steering = Steering::new(object, item, &context.variables);
+        let deployments = steering
+            .map(|steering| self.targets.deployments(&steering, &namespace, self.config_maps, context));
+        deployments.unwrap_or_default()
     }
 
     fn deploy(&mut self, deployment: Deployment<'r, 't>) {
@@ -476,7 +424,7 @@ impl<'r, 't> Walk<'r, 't> {
         let entry = deployment.context.applied_by.unwrap_or(Span::new(FileId(0), 0, 0));
         self.gather(deployment.folder, deployment.recurses, entry, &mut assembly);
         for component in &deployment.components {
-            let path = super::files::join(deployment.folder, component);
+            let path = join(deployment.folder, component);
             if let Some(folder) = self.files.known_folder(&path) {
                 self.renderer.work_on(folder, entry, &mut assembly);
             }
@@ -506,225 +454,9 @@ impl<'r, 't> Walk<'r, 't> {
             }
         }
     }
-
-    /// What an object that steers the tree deploys.
-    fn deployments(&mut self, item: &Rendition<'t>, context: &Context) -> Vec<Deployment<'r, 't>> {
-        let Some(object) = self.objects.get(item.object) else { return Vec::new() };
-        if object.is(helm::GROUP, "HelmRelease") {
-            return Vec::new();
-        }
-        let Some(mut steering) = Steering::new(object, item, &context.variables) else { return Vec::new() };
-        if let (Some(name), Some(metadata)) =
-            (&item.name, steering.json.get_mut("metadata").and_then(Json::as_object_mut))
-        {
-            metadata.insert("name".into(), Json::from(name.as_ref()));
-        }
-        match object.group() {
-            flux::GROUP => self.deployment_by_flux(&steering, context).into_iter().collect(),
-            _ => argo::applications(&steering, self.files)
-                .iter()
-                .flat_map(|application| self.deployments_by_argo(&steering, application, context))
-                .collect(),
-        }
-    }
-
-    fn deployment_by_flux(
-        &mut self,
-        steering: &Steering<'_, 't>,
-        context: &Context,
-    ) -> Option<Deployment<'r, 't>> {
-        let object = steering.object;
-        let near = self.files.path(file_of(object));
-        let path = steering.text("/spec/path").unwrap_or(".");
-        let source = steering.text("/spec/sourceRef/name").unwrap_or_default();
-        let folder = self.folder(path, near, source, steering.place("/spec/path"))?;
-        let components = steering.list("/spec/components").iter();
-        Some(Deployment {
-            folder,
-            layer: flux::layer(steering),
-            components: components.filter_map(|path| path.as_str().map(str::to_owned)).collect(),
-            recurses: true,
-            context: Context {
-                variables: Arc::new(flux::variables(steering, self.config_maps, near)),
-                namespace: Namespace::Unknown(UnknownNamespace::NotForFlux(object.place())),
-                applied: Applied::Yes,
-                applied_by: Some(object.place()),
-                entry: context.entry,
-            },
-        })
-    }
-
-    fn deployments_by_argo(
-        &mut self,
-        steering: &Steering<'_, 't>,
-        application: &Application,
-        context: &Context,
-    ) -> Vec<Deployment<'r, 't>> {
-        let object = steering.object;
-        let near = self.files.path(file_of(object));
-        let namespace = match application.text("/destination/namespace") {
-            Some(text) => {
-                let place = steering.place(&format!("{}/destination/namespace", application.at));
-                known_or_not(text, place, &Variables::unseen())
-            }
-            None => Namespace::Unsaid,
-        };
-        let mut deployments = Vec::new();
-        for (pointer, source) in application.sources() {
-            let at = format!("{}{pointer}", application.at);
-            let text = |pointer| source.pointer(pointer).and_then(Json::as_str);
-            let Some(path) = text("/path").filter(|path| !path.contains("{{")) else { continue };
-            let place = steering.place(&format!("{at}/path"));
-            let Some(folder) = self.folder(path, near, text("/repoURL").unwrap_or_default(), place) else {
-                continue;
-            };
-            let components = source.pointer("/kustomize/components").and_then(Json::as_array);
-            deployments.push(Deployment {
-                folder,
-                layer: argo::layer(source, &at, steering),
-                components: components
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|path| path.as_str().map(str::to_owned))
-                    .collect(),
-                recurses: source.pointer("/directory/recurse").and_then(Json::as_bool) == Some(true)
-                    || self.is_chart(folder),
-                context: Context {
-                    variables: Arc::new(Variables::unseen()),
-                    namespace: namespace.clone(),
-                    applied: Applied::Yes,
-                    applied_by: Some(object.place()),
-                    entry: context.entry,
-                },
-            });
-        }
-        deployments
-    }
-
-    /// Whether a folder holds a Helm chart.
-    fn is_chart(&self, folder: &str) -> bool {
-        self.files.file(&super::files::join(folder, "Chart.yaml")).is_some()
-    }
-
-    fn folder(&mut self, path: &str, near: &str, source: &str, place: Span) -> Option<&'r str> {
-        let files: &'r Files = self.files;
-        let found = files.from_root(path, near);
-        match found {
-            Some(_) => {
-                self.paths.found.insert(source.to_owned());
-            }
-            None if !path.contains("${") => {
-                let fault = Fault { place, kind: FaultKind::MissingPath(path.into()) };
-                self.paths.missing.push((source.to_owned(), fault));
-            }
-            None => {}
-        }
-        found
-    }
-
-    /// Remembers what a HelmRelease, or an Application with a chart, installs.
-    fn note_releases(&mut self, item: &Rendition<'t>, context: &Context) {
-        let Some(object) = self.objects.get(item.object) else { return };
-        let Some(steering) = Steering::new(object, item, &context.variables) else { return };
-        if object.is(helm::GROUP, "HelmRelease") {
-            let Some(name) = helm::release_name(&steering).filter(|name| !name.contains("${")) else {
-                return;
-            };
-            let namespace = match steering.text("/spec/targetNamespace") {
-                Some(target) => known_or_not(target, object.place(), &Variables::unseen()),
-                None => placement(item, object, context).namespace,
-            };
-            let chart = helm::chart_name(&steering);
-            let pods = helm::likely_pods(&name, chart, steering.json.pointer("/spec/values"));
-            self.releases.push(Release {
-                name: name.into(),
-                namespace: text_of(namespace),
-                chart: chart.map(Box::from),
-                pods,
-                place: object.place(),
-            });
-        } else if object.group() == argo::GROUP {
-            for application in argo::applications(&steering, self.files) {
-                for (_, source) in application.sources() {
-                    let text = |pointer| source.pointer(pointer).and_then(Json::as_str);
-                    let Some(chart) = text("/chart") else { continue };
-                    let name = text("/helm/releaseName").unwrap_or(&application.name);
-                    let namespace = application.text("/destination/namespace");
-                    let pods = helm::likely_pods(name, Some(chart), source.pointer("/helm/valuesObject"));
-                    self.releases.push(Release {
-                        name: name.into(),
-                        namespace: namespace.filter(|text| !is_open(text)).map(Box::from),
-                        chart: Some(chart.into()),
-                        pods,
-                        place: object.place(),
-                    });
-                }
-            }
-        }
-    }
 }
 
 fn visit(item: &Rendition<'_>, context: &Context) -> (usize, EntryId, Option<String>, Option<String>) {
     let namespace = item.namespace.as_ref().map(|namespace| namespace.value.to_string());
     (item.object, context.entry, item.name.as_ref().map(|name| name.to_string()), namespace)
-}
-
-/// Whether a text still waits for a value.
-fn is_open(text: &str) -> bool {
-    text.contains("${") || text.contains("{{")
-}
-
-fn text_of(namespace: Namespace) -> Option<Box<str>> {
-    match namespace {
-        Namespace::Known { value, .. } => Some(value),
-        Namespace::Unsaid => Some("default".into()),
-        Namespace::Unknown(_) => None,
-    }
-}
-
-fn known_or_not(text: &str, from: Span, variables: &Variables) -> Namespace {
-    match substitute(text, variables) {
-        Substituted::Known(text) if helm::is_template(&text) => {
-            Namespace::Unknown(UnknownNamespace::Template(from))
-        }
-        Substituted::Known(text) => Namespace::Known { value: text.as_ref().into(), from },
-        Substituted::Unknown => Namespace::Unknown(UnknownNamespace::Variable(from)),
-    }
-}
-
-fn placement<'t>(item: &Rendition<'t>, object: &Object<'t>, context: &Context) -> Placement<'t> {
-    let variables = match is_left_alone(object) {
-        true => Arc::new(Variables::literal()),
-        false => context.variables.clone(),
-    };
-    let namespace = match &item.namespace {
-        Some(namespace) => known_or_not(&namespace.value, namespace.span, &variables),
-        None if is_cluster_wide(object) => Namespace::Unsaid,
-        None => context.namespace.clone(),
-    };
-    let name = item.name.as_deref().and_then(|name| substitute(name, &variables).known());
-    Placement {
-        namespace,
-        name: name.filter(|name| !helm::is_template(name)).map(|name| name.as_ref().into()),
-        applied: item.deleted.map_or(context.applied, |patch| Applied::No(NotApplied::Deleted(patch))),
-        labels: item.labels.clone(),
-        unevaluated: unevaluated(item).into_iter().collect(),
-        variables,
-        applied_by: context.applied_by,
-        variant: None,
-    }
-}
-
-/// Whether a namespace means nothing to the object.
-fn is_cluster_wide(object: &Object<'_>) -> bool {
-    is_known_to_be_cluster_wide(object)
-        || object.is("cilium.io", "CiliumClusterwideNetworkPolicy")
-        || object.is("cilium.io", "CiliumCIDRGroup")
-}
-
-/// Whether an annotation tells Flux to substitute nothing in it.
-fn is_left_alone(object: &Object<'_>) -> bool {
-    let annotation =
-        object.value.path(&["metadata", "annotations", "kustomize.toolkit.fluxcd.io/substitute"]);
-    annotation.and_then(|value| value.text()).as_deref() == Some("disabled")
 }
