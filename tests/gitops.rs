@@ -201,3 +201,8 @@ fn names_namespaces_and_labels_are_those_that_kustomize_gives() {
 fn layers_of_kustomizations_work_in_the_order_of_kustomize() {
     check("layers");
 }
+
+#[test]
+fn clusters_that_share_a_base_are_kept_apart() {
+    check("clusters");
+}
