@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use super::Namespace;
 use super::argo;
 use super::files::Files;
+use super::kinds::is_policy;
 use super::placement::named;
 use super::steering::Steering;
 use super::variables::Variables;
@@ -215,33 +216,20 @@ fn collect<'t>(value: Value<'t>, key: Option<Text<'t>>, document: usize, found: 
 fn policy<'t>(value: Value<'t>, document: usize) -> Option<Object<'t>> {
     let kind = value.get("kind")?.text()?;
     let api_version = value.get("apiVersion")?.text()?;
-    let group = api_version.split_once('/').map(|(group, _)| group);
-    let is_policy = match group {
-        Some("cilium.io") => {
-            matches!(
-                kind.as_ref(),
-                "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy" | "CiliumCIDRGroup"
-            )
-        }
-        Some("networking.k8s.io") => kind == "NetworkPolicy",
-        _ => false,
-    };
-    let is_off = value.get("enabled").and_then(Value::text).as_deref() == Some("false");
-    if !is_policy || is_off {
-        return None;
-    }
     let field = |key| {
         let value = value.path(&["metadata", key]).filter(|value| !value.is_null())?;
         Some(Spanned::new(value.text()?, value.span()))
     };
-    Some(Object {
+    let object = Object {
         name: field("name"),
         namespace: field("namespace"),
         api_version,
         kind,
         value: body(value),
         document,
-    })
+    };
+    let is_off = value.get("enabled").and_then(Value::text).as_deref() == Some("false");
+    (is_policy(&object) && !is_off).then_some(object)
 }
 
 /// `app-template` keeps the whole body of an object under its `spec`.

@@ -14,6 +14,7 @@ mod files;
 mod flux;
 mod helm;
 mod json;
+mod kinds;
 mod kustomization;
 mod links;
 mod patch;

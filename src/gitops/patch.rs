@@ -10,6 +10,7 @@ use regex::Regex;
 use serde_json::Value as Json;
 
 use super::json::to_json;
+use super::kinds::effective_namespace;
 use super::kustomization::spanned;
 use crate::manifest::Text;
 use crate::source::{FileId, Span, Spanned};
@@ -64,7 +65,7 @@ pub(super) struct Identity<'i> {
     pub(super) kind: &'i str,
     /// The names it has and had.
     pub(super) names: [&'i str; 2],
-    /// The namespaces it has and had; `default` where there is none.
+    /// The namespaces it has and had, as kustomize compares them.
     pub(super) namespaces: [&'i str; 2],
     pub(super) label: &'i dyn Fn(&str) -> Option<String>,
 }
@@ -129,13 +130,15 @@ impl Change {
         let Change::Merge(object) = self else { return None };
         let text = |pointer: &str| object.pointer(pointer).and_then(Json::as_str);
         let (group, version) = group_and_version(text("/apiVersion").unwrap_or(""));
+        let kind = text("/kind")?;
+        let namespace = effective_namespace(group, kind, text("/metadata/namespace"));
         let exactly = |text: &str| Some(Pattern::Text(text.into()));
         Some(Target {
             group: exactly(group),
             version: exactly(version),
-            kind: exactly(text("/kind")?),
+            kind: exactly(kind),
             name: exactly(text("/metadata/name")?),
-            namespace: exactly(text("/metadata/namespace").unwrap_or("default")),
+            namespace: exactly(namespace),
             labels: Some(Vec::new()),
         })
     }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::render::{Rendition, is_known_to_be_cluster_wide, unevaluated};
+use super::kinds::is_cluster_wide;
+use super::render::{Rendition, unevaluated};
 use super::variables::{Substituted, Variables, substitute};
 use super::variants::EntryId;
 use super::{Applied, Namespace, NotApplied, Placement, UnknownNamespace, is_template};
@@ -67,13 +68,6 @@ pub(super) fn named(text: &str, from: Span, variables: &Variables) -> Namespace 
         Substituted::Known(text) => Namespace::Known { value: text.as_ref().into(), from },
         Substituted::Unknown => Namespace::Unknown(UnknownNamespace::Variable(from)),
     }
-}
-
-/// Whether a namespace means nothing to the object.
-fn is_cluster_wide(object: &Object<'_>) -> bool {
-    is_known_to_be_cluster_wide(object)
-        || object.is("cilium.io", "CiliumClusterwideNetworkPolicy")
-        || object.is("cilium.io", "CiliumCIDRGroup")
 }
 
 /// Whether an annotation tells Flux to substitute nothing in it.

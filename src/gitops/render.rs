@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::fault::{Fault, FaultKind};
+use super::kinds::{effective_namespace, is_known_to_be_cluster_wide, keeps_its_name};
 use super::kustomization::{AddedLabel, LabelReach, Layer};
 use super::links::{Link, Linked, Links};
 use super::patch::{Body, Change, Identity, Patch, Target, group_and_version};
@@ -188,7 +189,8 @@ impl<'r, 't> Renderer<'r, 't> {
             let Some((object, name)) = self.objects.get(item.object).zip(item.name.as_deref()) else {
                 continue;
             };
-            let namespace = item.namespace.as_ref().map_or("default", |namespace| &namespace.value);
+            let namespace = item.namespace.as_ref().map(|namespace| namespace.value.as_ref());
+            let namespace = effective_namespace(object.group(), &object.kind, namespace);
             let key = (object.group(), object.kind.as_ref(), namespace, name);
             if let Some(first) = seen.insert(key, object.place()) {
                 let named = format!("{} {name}", object.kind);
@@ -278,13 +280,17 @@ impl<'r, 't> Renderer<'r, 't> {
 fn selects(target: &Target, item: &Rendition<'_>, object: &Object<'_>) -> bool {
     let (group, version) = group_and_version(&object.api_version);
     let first_name = object.name.as_ref().map_or("", |name| &name.value);
-    let first_namespace = object.namespace.as_ref().map_or("default", |namespace| &namespace.value);
+    let effective = |namespace: &Option<Spanned<Text<'_>>>| {
+        let namespace = namespace.as_ref().map(|namespace| namespace.value.as_ref());
+        effective_namespace(group, &object.kind, namespace).to_owned()
+    };
+    let namespaces = [effective(&item.namespace), effective(&object.namespace)];
     target.selects(&Identity {
         group,
         version,
         kind: &object.kind,
         names: [item.name.as_deref().unwrap_or_default(), first_name],
-        namespaces: [item.namespace.as_ref().map_or("default", |ns| &ns.value), first_namespace],
+        namespaces: namespaces.each_ref().map(String::as_str),
         label: &|key| {
             let added = item.labels.iter().rev().find(|label| label.key == key);
             added.map(|label| label.value.to_string()).or_else(|| {
@@ -329,42 +335,9 @@ fn apply(item: &mut Rendition<'_>, applied: Applied, is_aimed: bool) {
 fn set_namespace<'t>(item: &mut Rendition<'t>, object: &Object<'t>, namespace: &Spanned<Text<'t>>) {
     if object.is("", "Namespace") {
         item.name = Some(namespace.value.clone());
-    } else if !is_known_to_be_cluster_wide(object) {
+    } else if !is_known_to_be_cluster_wide(object.group(), &object.kind) {
         item.namespace = Some(namespace.clone());
     }
-}
-
-/// Kinds that prefixes and suffixes pass over.
-fn keeps_its_name(object: &Object<'_>) -> bool {
-    object.is("", "Namespace")
-        || object.is("apiextensions.k8s.io", "CustomResourceDefinition")
-        || object.is("apiregistration.k8s.io", "APIService")
-}
-
-/// Kinds of Kubernetes itself that have no namespace, as kustomize knows them.
-/// It knows none of Cilium's: a clusterwide policy gets the namespace too.
-pub(super) fn is_known_to_be_cluster_wide(object: &Object<'_>) -> bool {
-    let kinds: &[&str] = match object.group() {
-        "" => &["Namespace", "Node", "PersistentVolume"],
-        "rbac.authorization.k8s.io" => &["ClusterRole", "ClusterRoleBinding"],
-        "apiextensions.k8s.io" => &["CustomResourceDefinition"],
-        "apiregistration.k8s.io" => &["APIService"],
-        "storage.k8s.io" => &["StorageClass", "CSIDriver", "CSINode", "VolumeAttachment"],
-        "scheduling.k8s.io" => &["PriorityClass"],
-        "networking.k8s.io" => &["IngressClass"],
-        "node.k8s.io" => &["RuntimeClass"],
-        "policy" => &["PodSecurityPolicy"],
-        "certificates.k8s.io" => &["CertificateSigningRequest"],
-        "flowcontrol.apiserver.k8s.io" => &["FlowSchema", "PriorityLevelConfiguration"],
-        "admissionregistration.k8s.io" => &[
-            "ValidatingWebhookConfiguration",
-            "MutatingWebhookConfiguration",
-            "ValidatingAdmissionPolicy",
-            "ValidatingAdmissionPolicyBinding",
-        ],
-        _ => &[],
-    };
-    kinds.contains(&object.kind.as_ref())
 }
 
 /// The places of the patches and transformers whose effect is not followed.

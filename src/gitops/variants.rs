@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashMap;
 
 use super::fault::{Fault, FaultKind};
+use super::kinds::is_policy;
 use super::{Applied, Namespace, Placement};
 use crate::manifest::Object;
 
@@ -130,14 +131,6 @@ impl Comparison<'_, '_> {
             }
         }
     }
-}
-
-fn is_policy(object: &Object<'_>) -> bool {
-    matches!(
-        (object.group(), object.kind.as_ref()),
-        ("cilium.io", "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy" | "CiliumCIDRGroup")
-            | ("networking.k8s.io", "NetworkPolicy")
-    )
 }
 
 /// The kinds that show whether two builds are for one cluster.

@@ -274,15 +274,19 @@ impl<'r, 't> Walk<'r, 't> {
         self.objects.get(at).is_some_and(steers) && self.placements.get(at).is_some_and(Vec::is_empty)
     }
 
+    /// Components that nothing includes. What they are meant to patch is not there.
     fn unused_components(&mut self) {
         for folder in self.links.folders.iter().copied() {
-            let place = self.place_of(folder);
-            if self.links.nodes.get(folder).is_some_and(|node| node.kustomization.is_component) {
-                let context = self.by_hand(folder, Applied::No(NotApplied::UnusedComponent(place)));
-                let build = self.renderer.build(folder, place);
-                let new: Vec<_> = build.items.iter().filter(|item| self.is_unplaced(item)).cloned().collect();
-                self.place_all(new.into_iter(), &context);
+            let Some(node) = self.links.nodes.get(folder) else { continue };
+            let is_used = self.roles.included.contains(folder) || self.reached.contains(folder);
+            if !node.kustomization.is_component || is_used {
+                continue;
             }
+            let place = node.kustomization.place;
+            let context = self.by_hand(folder, Applied::No(NotApplied::UnusedComponent(place)));
+            let mut assembly = Assembly { is_partial: true, ..Assembly::default() };
+            self.renderer.work_on(folder, place, &mut assembly);
+            self.place_all(assembly.items.into_iter(), &context);
         }
     }
 
@@ -426,6 +430,7 @@ impl<'r, 't> Walk<'r, 't> {
         for component in &deployment.components {
             let path = join(deployment.folder, component);
             if let Some(folder) = self.files.known_folder(&path) {
+                self.reached.insert(folder);
                 self.renderer.work_on(folder, entry, &mut assembly);
             }
         }
