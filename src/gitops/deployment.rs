@@ -176,7 +176,7 @@ impl<'r> Targets<'r> {
         }
         let source = steering.text("/spec/chart/spec/sourceRef/name").unwrap_or_default();
         let files: &'r Files = self.files;
-        let folder = self.find(source, chart, files.path(file_of(object)))?;
+        let folder = templates(self.find(source, chart, files.path(file_of(object)))?, files)?;
         let target = steering.spanned("/spec/targetNamespace");
         let namespace = target.map_or_else(
             || namespace.clone(),
@@ -223,14 +223,14 @@ impl<'r> Targets<'r> {
             let Some(folder) = self.folder(SourcePath { source: repository, path, place }, near) else {
                 continue;
             };
-            let is_chart = files.file(&join(folder, "Chart.yaml")).is_some();
+            let templates = templates(folder, files);
             let recurses = source.pointer("/directory/recurse").and_then(Json::as_bool) == Some(true);
             let components = source.pointer("/kustomize/components").and_then(Json::as_array);
             deployments.push(Deployment {
-                folder,
+                folder: templates.unwrap_or(folder),
                 layer: argo::layer(source, &at, steering),
                 components: components.into_iter().flatten().filter_map(text_of).collect(),
-                recurses: recurses || is_chart,
+                recurses: recurses || templates.is_some(),
                 context: Context {
                     variables: Arc::new(Variables::unseen()),
                     namespace: namespace.clone(),
@@ -248,6 +248,11 @@ impl<'r> Targets<'r> {
 fn flux_path<'s>(steering: &'s Steering<'_, '_>) -> (&'s str, &'s str) {
     let source = steering.text("/spec/sourceRef/name").unwrap_or_default();
     (source, steering.text("/spec/path").unwrap_or("."))
+}
+
+/// The templates of the chart in a folder, if it holds one.
+fn templates<'f>(folder: &str, files: &'f Files) -> Option<&'f str> {
+    files.file(&join(folder, "Chart.yaml")).and_then(|_| files.known_folder(&join(folder, "templates")))
 }
 
 fn is_root(path: &str) -> bool {

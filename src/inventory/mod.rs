@@ -8,6 +8,8 @@ mod complete;
 mod endpoint;
 mod identity;
 mod lookup;
+mod named_ports;
+mod pod_name;
 mod reader;
 mod service;
 mod workload;
@@ -19,7 +21,7 @@ use rustc_hash::FxHashMap;
 pub use complete::LabelOrigin;
 pub use endpoint::{CiliumEndpoint, CiliumIdentity};
 pub use identity::{Cluster, identity_labels, is_identity_label};
-pub use lookup::NamedPorts;
+pub use named_ports::NamedPorts;
 pub use service::{Backends, Service, ServicePort, TargetPort};
 pub use workload::{ContainerPort, Workload};
 
