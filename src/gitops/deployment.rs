@@ -105,7 +105,8 @@ impl<'r> Targets<'r> {
 
     fn folder(&mut self, path: SourcePath<'_>, near: &str) -> Option<&'r str> {
         let found = self.find(path.source, path.path, near);
-        if found.is_none() && !path.path.contains("${") && !is_root(path.path) {
+        let should_be_here = !path.path.contains("${") && self.files.would_hold(&join("", path.path));
+        if found.is_none() && should_be_here && !is_root(path.path) {
             let fault = Fault { place: path.place, kind: FaultKind::MissingPath(path.path.into()) };
             self.missing.push((path.source.to_owned(), fault));
         }

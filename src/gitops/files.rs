@@ -29,6 +29,8 @@ pub(super) struct Files {
     by_path: FxHashMap<Box<str>, FileId>,
     paths: Vec<Box<str>>,
     folders: BTreeMap<Box<str>, Folder>,
+    /// The deepest folder that holds everything that was read.
+    scope: Box<str>,
 }
 
 impl Files {
@@ -38,6 +40,7 @@ impl Files {
         for (id, source) in sources.iter() {
             files.add(id, path_in(source, root).into());
         }
+        files.scope = files.common_folder();
         let Self { folders, paths, .. } = &mut files;
         for folder in folders.values_mut() {
             folder.kustomizations.sort_by_key(|id| {
@@ -57,6 +60,20 @@ impl Files {
         }
         self.by_path.insert(path.clone(), id);
         self.paths.push(path);
+    }
+
+    fn common_folder(&self) -> Box<str> {
+        let mut folders = self.paths.iter().map(|path| parent(path));
+        let first = folders.next().unwrap_or_default();
+        let common = folders.fold(first, |common, folder| {
+            ancestors(common).find(|above| is_below(folder, above)).unwrap_or_default()
+        });
+        common.into()
+    }
+
+    /// Whether what lies at this path would have been read.
+    pub(super) fn would_hold(&self, path: &str) -> bool {
+        is_below(path, &self.scope) && !path.starts_with("..")
     }
 
     /// The folder of this path, known to those above it.
@@ -113,6 +130,12 @@ impl Files {
         let ending = self.folders().map(|(path, _)| path).filter(|path| path.ends_with(&suffix));
         ending.max_by_key(|path| shared_components(path, near))
     }
+}
+
+/// Whether a path is this folder or lies in it.
+fn is_below(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// How many leading components two paths share.
@@ -174,6 +197,17 @@ mod tests {
         assert_eq!(join("a", "../.."), "..");
         assert_eq!(join("", "./"), "");
         assert_eq!(ancestors("a/b").collect::<Vec<_>>(), ["a/b", "a", ""]);
+    }
+
+    #[test]
+    fn what_lies_beside_everything_that_was_read_may_be_there() {
+        let mut sources = Sources::default();
+        for name in ["a/apps/one/x.yaml", "a/apps/two/x.yaml"] {
+            sources.add(Source::new(name.into(), name.into(), String::new()));
+        }
+        let files = Files::read(&sources, Path::new(""));
+        assert!(files.would_hold("a/apps/three"));
+        assert!(!files.would_hold("a/apps-more") && !files.would_hold("a/base") && !files.would_hold("../a"));
     }
 
     #[test]

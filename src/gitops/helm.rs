@@ -54,7 +54,7 @@ pub(super) fn releases(steering: &Steering<'_, '_>, namespace: &Namespace, files
             };
             let chart = chart_name(steering);
             vec![Release {
-                namespace: text_of(&release_namespace(steering, namespace)),
+                namespace: release_namespace(steering, namespace).or("default").map(Box::from),
                 chart: chart.map(Box::from),
                 pods: likely_pods(&name, chart, steering.json.pointer("/spec/values")),
                 name: name.into(),
@@ -95,14 +95,6 @@ pub(super) fn release_namespace(steering: &Steering<'_, '_>, own: &Namespace) ->
     match steering.spanned(pointer) {
         Some(target) => named(&target.value, target.span, &Variables::unseen()),
         None => otherwise,
-    }
-}
-
-fn text_of(namespace: &Namespace) -> Option<Box<str>> {
-    match namespace {
-        Namespace::Known { value, .. } => Some(value.clone()),
-        Namespace::Unsaid => Some("default".into()),
-        Namespace::Unknown(_) => None,
     }
 }
 

@@ -115,7 +115,7 @@ impl<'t> Layer<'t> {
         let opaque = ["transformers", "replacements", "vars"].into_iter().filter_map(|key| root.entry(key));
         Self {
             patches: strategic.chain(items(root, "patches").map(Patch::read)).collect(),
-            namespace: spanned(root.get("namespace")),
+            namespace: spanned(root.entry("namespace").map(|entry| entry.value)),
             prefix: root.get("namePrefix").and_then(Value::text),
             suffix: root.get("nameSuffix").and_then(Value::text),
             labels,

@@ -78,6 +78,18 @@ pub enum Namespace {
     Unknown(UnknownNamespace),
 }
 
+impl Namespace {
+    /// The namespace, with that of the client where nothing names one; `None`
+    /// when it cannot be known.
+    pub fn or<'n>(&'n self, client: &'n str) -> Option<&'n str> {
+        match self {
+            Namespace::Known { value, .. } => Some(value),
+            Namespace::Unsaid => Some(client),
+            Namespace::Unknown(_) => None,
+        }
+    }
+}
+
 /// Why a namespace cannot be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownNamespace {

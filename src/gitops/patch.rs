@@ -176,6 +176,17 @@ impl Change {
         labels
     }
 
+    /// Whether it changes something at this path or below.
+    pub(super) fn touches(&self, pointer: &str) -> bool {
+        match self {
+            Change::Merge(object) => object.pointer(pointer).is_some(),
+            Change::Operations(operations) => operations.iter().any(|operation| {
+                let path = operation.get("path").and_then(Json::as_str).unwrap_or("");
+                path.starts_with(pointer) || pointer.starts_with(path)
+            }),
+        }
+    }
+
     /// Whether it changes more than the object's metadata.
     pub(super) fn reaches_beyond_metadata(&self) -> bool {
         match self {

@@ -342,11 +342,11 @@ fn set_namespace<'t>(item: &mut Rendition<'t>, object: &Object<'t>, namespace: &
 
 /// The places of the patches and transformers whose effect is not followed.
 pub(super) fn unevaluated(item: &Rendition<'_>) -> BTreeSet<Span> {
-    let beyond = |applied: &&Applied| applied.change().is_some_and(Change::reaches_beyond_metadata);
-    item.changes
-        .iter()
-        .filter(beyond)
-        .map(|applied| applied.place)
-        .chain(item.opaque.iter().copied())
-        .collect()
+    changed(item, Change::reaches_beyond_metadata)
+}
+
+/// The places of the transformers, and of the patches that do this.
+pub(super) fn changed(item: &Rendition<'_>, does: impl Fn(&Change) -> bool) -> BTreeSet<Span> {
+    let patches = item.changes.iter().filter(|applied| applied.change().is_some_and(&does));
+    patches.map(|applied| applied.place).chain(item.opaque.iter().copied()).collect()
 }

@@ -14,7 +14,8 @@ use crate::source::FileId;
 pub(super) enum Role {
     /// A kustomization lists it.
     Listed,
-    /// It lies in a folder that Flux or Argo CD deploys whole.
+    /// It lies in a folder that Flux or Argo CD deploys whole, or that has a
+    /// kustomization which cannot be read.
     Covered,
     /// Nothing in the tree applies it, and nothing says that it is not applied.
     Plain,
@@ -80,7 +81,8 @@ impl<'r> Roles<'r> {
                     false => Role::Plain,
                 };
             }
-            if self.targets.contains(above) {
+            let is_unreadable = files.folder(above).is_some_and(|here| !here.kustomizations.is_empty());
+            if is_unreadable || self.targets.contains(above) {
                 return Role::Covered;
             }
         }

@@ -17,7 +17,7 @@ use super::files::{Files, ancestors, join};
 use super::helm::{self, Release};
 use super::links::{Link, Linked, Links};
 use super::placement::{Context, placement};
-use super::render::{Assembly, Renderer, Rendition, unevaluated};
+use super::render::{Assembly, Renderer, Rendition, changed};
 use super::roles::{Role, Roles};
 use super::steering::Steering;
 use super::variants::{BY_HAND, Comparison, EntryId};
@@ -375,10 +375,11 @@ impl<'r, 't> Walk<'r, 't> {
             applied_by: Some(object.place()),
             ..context.clone()
         };
+        let changes = changed(item, |change| change.touches("/spec/values"));
         for (at, key) in policies {
             let Some(policy) = self.objects.get(*at) else { continue };
             let mut embedded = Rendition::as_written(*at, policy);
-            embedded.opaque.extend(item.opaque.iter().chain(unevaluated(item).iter()));
+            embedded.opaque.extend(&changes);
             if embedded.name.is_none() {
                 let parts = release.as_deref().into_iter().chain(key.as_deref());
                 embedded.name = Some(parts.collect::<Vec<_>>().join("-").into());

@@ -85,14 +85,14 @@ impl Inventory {
     }
 
     /// The workload of a flow's end: by the owner that the record names, by the
-    /// pod's name, then by address.
+    /// pod's name, by the release that the owner likely belongs to, then by address.
     pub fn find_workload(&self, end: &flow::Endpoint) -> Option<&Workload> {
         let by_name = namespace_of(end).and_then(|namespace| {
-            let hinted = end
-                .workload
-                .as_ref()
-                .and_then(|hint| self.named(namespace, &hint.name, |workload| workload.kind == hint.kind));
-            hinted.or_else(|| self.find_pod(namespace, end.pod.as_deref()?))
+            let hint = end.workload.as_ref();
+            let hinted = hint.and_then(|hint| self.named(namespace, &hint.name, |w| w.kind == hint.kind));
+            hinted
+                .or_else(|| self.find_pod(namespace, end.pod.as_deref()?))
+                .or_else(|| self.likely_owner(namespace, &format!("{}-", hint?.name)))
         });
         by_name.or_else(|| self.workloads.get(*self.index.pod_addresses.get(&end.ip?)?))
     }
@@ -286,6 +286,27 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(&*inventory.find_workload(&end).unwrap().kind, "Deployment");
+    }
+
+    #[test]
+    fn a_pod_that_no_manifest_shows_belongs_to_the_release_that_its_name_begins_with() {
+        let mut inventory = inventory(&workload("Deployment", "other"));
+        let other = inventory.workloads().next().unwrap().clone();
+        let release =
+            Workload { kind: "HelmRelease".into(), name: "web".into(), origin: Origin::Likely, ..other };
+        inventory.add_workload(release);
+        let kind = |end: &flow::Endpoint| inventory.find_workload(end).map(|w| w.kind.to_string());
+        let mut end = flow::Endpoint {
+            namespace: Some("n".into()),
+            pod: Some("web-cache-7d8f9c6b5-q9zlw".into()),
+            ..Default::default()
+        };
+        assert_eq!(kind(&end).as_deref(), Some("HelmRelease"));
+        end.pod = None;
+        end.workload = Some(flow::Workload { kind: "Deployment".into(), name: "web".into() });
+        assert_eq!(kind(&end).as_deref(), Some("HelmRelease"));
+        end.workload = Some(flow::Workload { kind: "Deployment".into(), name: "website".into() });
+        assert_eq!(kind(&end), None);
     }
 
     const SHOP: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: ledger, namespace: pay}\nspec: {template: {metadata: {labels: {app: ledger}}, spec: {containers: [{ports: [{name: grpc, containerPort: 50051}]}]}}}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: ledger, namespace: pay}\nspec: {clusterIP: 10.0.0.9, selector: {app: ledger}, ports: [{port: 443, targetPort: grpc}, {port: 80, targetPort: 8080}]}\n";
