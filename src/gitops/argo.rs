@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use serde_json::{Map, Value as Json};
 
 use super::files::{Files, join};
-use super::flux::Steering;
 use super::kustomization::{AddedLabel, LabelReach, Layer};
 use super::patch::Patch;
+use super::steering::Steering;
 use crate::source::Spanned;
 
 /// Argo CD's API group.

@@ -16,7 +16,8 @@ const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Ku
 pub(super) struct Folder {
     /// Its files, in order, kustomizations excluded.
     pub(super) files: Vec<FileId>,
-    /// Its kustomization; kustomize refuses a folder with several.
+    /// Its kustomization, in the order in which kustomize looks for it; it
+    /// refuses a folder with several.
     pub(super) kustomizations: Vec<FileId>,
     /// The folders in it, by their whole path.
     pub(super) folders: BTreeSet<Box<str>>,
@@ -28,6 +29,8 @@ pub(super) struct Files {
     by_path: FxHashMap<Box<str>, FileId>,
     paths: Vec<Box<str>>,
     folders: BTreeMap<Box<str>, Folder>,
+    /// The deepest folder that holds everything that was read.
+    scope: Box<str>,
 }
 
 impl Files {
@@ -36,6 +39,14 @@ impl Files {
         files.folders.insert("".into(), Folder::default());
         for (id, source) in sources.iter() {
             files.add(id, path_in(source, root).into());
+        }
+        files.scope = files.common_folder();
+        let Self { folders, paths, .. } = &mut files;
+        for folder in folders.values_mut() {
+            folder.kustomizations.sort_by_key(|id| {
+                let name = paths.get(id.0 as usize).map(|path| split(path).1);
+                KUSTOMIZATION.iter().position(|known| Some(*known) == name)
+            });
         }
         files
     }
@@ -51,12 +62,28 @@ impl Files {
         self.paths.push(path);
     }
 
+    fn common_folder(&self) -> Box<str> {
+        let mut folders = self.paths.iter().map(|path| parent(path));
+        let first = folders.next().unwrap_or_default();
+        let common = folders.fold(first, |common, folder| {
+            ancestors(common).find(|above| is_below(folder, above)).unwrap_or_default()
+        });
+        common.into()
+    }
+
+    /// Whether what lies at this path would have been read.
+    pub(super) fn would_hold(&self, path: &str) -> bool {
+        is_below(path, &self.scope) && !path.starts_with("..")
+    }
+
+    /// The folder of this path, known to those above it.
     fn folder_mut(&mut self, path: &str) -> &mut Folder {
         let mut child = path;
-        while !child.is_empty() && !self.folders.contains_key(child) {
-            self.folders.insert(child.into(), Folder::default());
+        while !child.is_empty() {
             let parent = parent(child);
-            self.folders.entry(parent.into()).or_default().folders.insert(child.into());
+            if !self.folders.entry(parent.into()).or_default().folders.insert(child.into()) {
+                break;
+            }
             child = parent;
         }
         self.folders.entry(path.into()).or_default()
@@ -94,7 +121,7 @@ impl Files {
     /// file `near`. Where the root of the tree that was read is not the
     /// repository's, the folder whose path ends with it counts, and of several
     /// the one that lies closest to `near`.
-    pub(super) fn from_root(&self, path: &str, near: &str) -> Option<&str> {
+    pub(super) fn at_root(&self, path: &str, near: &str) -> Option<&str> {
         let wanted = join("", path);
         if let Some(found) = self.known_folder(&wanted) {
             return Some(found);
@@ -103,6 +130,12 @@ impl Files {
         let ending = self.folders().map(|(path, _)| path).filter(|path| path.ends_with(&suffix));
         ending.max_by_key(|path| shared_components(path, near))
     }
+}
+
+/// Whether a path is this folder or lies in it.
+fn is_below(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// How many leading components two paths share.
@@ -167,14 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_beside_everything_that_was_read_may_be_there() {
+        let mut sources = Sources::default();
+        for name in ["a/apps/one/x.yaml", "a/apps/two/x.yaml"] {
+            sources.add(Source::new(name.into(), name.into(), String::new()));
+        }
+        let files = Files::read(&sources, Path::new(""));
+        assert!(files.would_hold("a/apps/three"));
+        assert!(!files.would_hold("a/apps-more") && !files.would_hold("a/base") && !files.would_hold("../a"));
+    }
+
+    #[test]
     fn a_path_from_the_root_is_also_found_when_the_root_lies_deeper() {
         let mut sources = Sources::default();
         for name in ["x/one/apps/web/a.yaml", "x/two/apps/web/a.yaml"] {
             sources.add(Source::new(name.into(), name.into(), String::new()));
         }
         let files = Files::read(&sources, Path::new(""));
-        assert_eq!(files.from_root("./apps/web", "x/two/flux/ks.yaml"), Some("x/two/apps/web"));
-        assert_eq!(files.from_root("./x/one", ""), Some("x/one"));
-        assert_eq!(files.from_root("./nowhere", ""), None);
+        assert_eq!(files.at_root("./apps/web", "x/two/flux/ks.yaml"), Some("x/two/apps/web"));
+        assert_eq!(files.at_root("./x/one", ""), Some("x/one"));
+        assert_eq!(files.at_root("./nowhere", ""), None);
     }
 }

@@ -3,7 +3,13 @@
 
 use serde_json::Value as Json;
 
-use super::flux::Steering;
+use super::Namespace;
+use super::argo;
+use super::files::Files;
+use super::kinds::is_policy;
+use super::placement::named;
+use super::steering::Steering;
+use super::variables::Variables;
 use crate::manifest::{Object, Text};
 use crate::source::{Span, Spanned};
 use crate::yaml::{Kind, Value};
@@ -37,7 +43,62 @@ pub struct LikelyPods {
     pub service_account: Option<Box<str>>,
 }
 
-/// The name of a release that a HelmRelease makes.
+/// The releases that a HelmRelease, or Applications with a chart, install.
+/// `namespace` is that of the object itself.
+pub(super) fn releases(steering: &Steering<'_, '_>, namespace: &Namespace, files: &Files) -> Vec<Release> {
+    let place = steering.object.place();
+    match steering.object.group() {
+        GROUP => {
+            let Some(name) = release_name(steering).filter(|name| !name.contains("${")) else {
+                return Vec::new();
+            };
+            let chart = chart_name(steering);
+            vec![Release {
+                namespace: release_namespace(steering, namespace).or("default").map(Box::from),
+                chart: chart.map(Box::from),
+                pods: likely_pods(&name, chart, steering.json.pointer("/spec/values")),
+                name: name.into(),
+                place,
+            }]
+        }
+        argo::GROUP => {
+            let applications = argo::applications(steering, files);
+            let release = |application: &argo::Application, source: &Json| {
+                let text = |pointer| source.pointer(pointer).and_then(Json::as_str);
+                let chart = text("/chart")?;
+                let name = text("/helm/releaseName").unwrap_or(&application.name);
+                let namespace = application.text("/destination/namespace");
+                let is_open = |text: &&str| !text.contains("${") && !is_template(text);
+                Some(Release {
+                    name: name.into(),
+                    namespace: namespace.filter(is_open).map(Box::from),
+                    chart: Some(chart.into()),
+                    pods: likely_pods(name, Some(chart), source.pointer("/helm/valuesObject")),
+                    place,
+                })
+            };
+            let sources = applications.iter().flat_map(|application| {
+                application.sources().into_iter().filter_map(move |(_, source)| release(application, source))
+            });
+            sources.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The namespace of what a HelmRelease or Application installs.
+pub(super) fn release_namespace(steering: &Steering<'_, '_>, own: &Namespace) -> Namespace {
+    let (pointer, otherwise) = match steering.object.group() {
+        GROUP => ("/spec/targetNamespace", own.clone()),
+        _ => ("/spec/destination/namespace", Namespace::Unsaid),
+    };
+    match steering.spanned(pointer) {
+        Some(target) => named(&target.value, target.span, &Variables::unseen()),
+        None => otherwise,
+    }
+}
+
+/// The name of the release that a HelmRelease makes, or of an Application.
 pub(super) fn release_name(steering: &Steering<'_, '_>) -> Option<String> {
     let name = steering.text("/metadata/name");
     let named = steering.text("/spec/releaseName").map(str::to_owned);
@@ -48,14 +109,14 @@ pub(super) fn release_name(steering: &Steering<'_, '_>) -> Option<String> {
 }
 
 /// The chart of a HelmRelease.
-pub(super) fn chart_name<'s>(steering: &'s Steering<'_, '_>) -> Option<&'s str> {
+fn chart_name<'s>(steering: &'s Steering<'_, '_>) -> Option<&'s str> {
     steering.text("/spec/chart/spec/chart").or_else(|| steering.text("/spec/chartRef/name"))
 }
 
 /// The pods of a release by the two conventions that carry far: charts label
 /// their pods with chart and release; `app-template` labels them with release
 /// and controller.
-pub(super) fn likely_pods(release: &str, chart: Option<&str>, values: Option<&Json>) -> Vec<LikelyPods> {
+fn likely_pods(release: &str, chart: Option<&str>, values: Option<&Json>) -> Vec<LikelyPods> {
     let own_chart = chart.map(|chart| chart.rsplit('/').next().unwrap_or(chart));
     let controllers = values.and_then(|values| values.get("controllers")).and_then(Json::as_object);
     let text = |value: Option<&Json>| value.and_then(Json::as_str).map(Box::from);
@@ -115,7 +176,7 @@ pub(super) fn embedded<'t>(object: &Object<'t>) -> Vec<Embedded<'t>> {
     let mut roots = Vec::new();
     if object.is(GROUP, "HelmRelease") {
         roots.extend(object.value.path(&["spec", "values"]));
-    } else if object.is(super::argo::GROUP, "Application") {
+    } else if object.is(argo::GROUP, "Application") {
         let spec = object.value.get("spec");
         let one = spec.and_then(|spec| spec.get("source"));
         let several = spec.and_then(|spec| spec.get("sources")).into_iter().flat_map(Value::items);
@@ -147,33 +208,20 @@ fn collect<'t>(value: Value<'t>, key: Option<Text<'t>>, document: usize, found: 
 fn policy<'t>(value: Value<'t>, document: usize) -> Option<Object<'t>> {
     let kind = value.get("kind")?.text()?;
     let api_version = value.get("apiVersion")?.text()?;
-    let group = api_version.split_once('/').map(|(group, _)| group);
-    let is_policy = match group {
-        Some("cilium.io") => {
-            matches!(
-                kind.as_ref(),
-                "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy" | "CiliumCIDRGroup"
-            )
-        }
-        Some("networking.k8s.io") => kind == "NetworkPolicy",
-        _ => false,
-    };
-    let is_off = value.get("enabled").and_then(Value::text).as_deref() == Some("false");
-    if !is_policy || is_off {
-        return None;
-    }
     let field = |key| {
         let value = value.path(&["metadata", key]).filter(|value| !value.is_null())?;
         Some(Spanned::new(value.text()?, value.span()))
     };
-    Some(Object {
+    let object = Object {
         name: field("name"),
         namespace: field("namespace"),
         api_version,
         kind,
         value: body(value),
         document,
-    })
+    };
+    let is_off = value.get("enabled").and_then(Value::text).as_deref() == Some("false");
+    (is_policy(&object) && !is_off).then_some(object)
 }
 
 /// `app-template` keeps the whole body of an object under its `spec`.

@@ -14,7 +14,8 @@ const DEEPEST: usize = 256;
 
 /// The value as JSON, aliases followed; `None` when it unfolds to too much.
 pub(super) fn to_json(value: Value<'_>) -> Option<Json> {
-    convert(value, 0, &mut MOST_NODES.clone())
+    let mut budget = MOST_NODES;
+    convert(value, 0, &mut budget)
 }
 
 fn convert(value: Value<'_>, depth: usize, budget: &mut usize) -> Option<Json> {

@@ -19,16 +19,30 @@ pub struct AddedLabel<'t> {
 }
 
 /// How far into an object an added label goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabelReach {
-    /// `metadata.labels` only.
+    /// `metadata.labels`.
     Metadata,
-    /// Also the labels of the pods of a workload.
-    Template,
-    /// Also selectors: of a Service, of a workload, and the `matchLabels` that
-    /// the `podSelector`s of a NetworkPolicy already have. Selectors of Cilium's
-    /// policies are not touched: kustomize does not know them.
+    /// The labels of the pods of a workload: a patch puts it there.
+    Pods,
+    /// `metadata.labels` and those of the pods.
+    MetadataAndPods,
+    /// Both, and selectors: of a Service, of a workload, and the `matchLabels`
+    /// that the `podSelector`s of a NetworkPolicy already have. Selectors of
+    /// Cilium's policies are not touched: kustomize does not know them.
     Selectors,
+}
+
+impl LabelReach {
+    /// Whether the object itself gets it.
+    pub fn is_on_object(self) -> bool {
+        self != LabelReach::Pods
+    }
+
+    /// Whether the pods of a workload get it.
+    pub fn is_on_pods(self) -> bool {
+        self != LabelReach::Metadata
+    }
 }
 
 /// What one kustomization, one Flux Kustomization or one Argo CD source does to
@@ -93,7 +107,7 @@ impl<'t> Layer<'t> {
             let is_set = |key| item.get(key).and_then(Value::text).as_deref() == Some("true");
             let reach = match (is_set("includeSelectors"), is_set("includeTemplates")) {
                 (true, _) => LabelReach::Selectors,
-                (false, true) => LabelReach::Template,
+                (false, true) => LabelReach::MetadataAndPods,
                 (false, false) => LabelReach::Metadata,
             };
             labels.extend(pairs(item.get("pairs"), reach));
@@ -101,7 +115,7 @@ impl<'t> Layer<'t> {
         let opaque = ["transformers", "replacements", "vars"].into_iter().filter_map(|key| root.entry(key));
         Self {
             patches: strategic.chain(items(root, "patches").map(Patch::read)).collect(),
-            namespace: spanned(root.get("namespace")),
+            namespace: spanned(root.entry("namespace").map(|entry| entry.value)),
             prefix: root.get("namePrefix").and_then(Value::text),
             suffix: root.get("nameSuffix").and_then(Value::text),
             labels,

@@ -43,8 +43,8 @@ pub(super) struct Links<'f, 't> {
     pub(super) nodes: FxHashMap<&'f str, Node<'f, 't>>,
     /// The folders of all kustomizations, sorted.
     pub(super) folders: Vec<&'f str>,
-    /// Files that are patches, with the entry that says so and what they change.
-    pub(super) patch_files: FxHashMap<FileId, (Span, Option<Arc<[Change]>>)>,
+    /// What the files change that are patches; `None` for one that cannot be read.
+    pub(super) patch_files: FxHashMap<FileId, Option<Arc<[Change]>>>,
     /// The file that the entry of a patch names.
     pub(super) patches_by_entry: FxHashMap<Span, FileId>,
 }
@@ -98,12 +98,12 @@ impl<'f, 't> Links<'f, 't> {
         kustomization: Kustomization<'t>,
         faults: &mut Vec<Fault>,
     ) -> Node<'f, 't> {
-        let before = faults.len();
-        let resources =
+        let resources: Vec<_> =
             kustomization.resources.iter().filter_map(|e| self.follow(files, folder, e, faults)).collect();
-        let components =
+        let components: Vec<_> =
             kustomization.components.iter().filter_map(|e| self.follow(files, folder, e, faults)).collect();
-        let is_partial = faults.len() > before;
+        let listed = kustomization.resources.len() + kustomization.components.len();
+        let is_partial = resources.len() + components.len() < listed;
         let layer = &kustomization.layer;
         for patch in layer.patches.iter().chain(&layer.late_patches) {
             self.read_patch(files, documents, folder, patch, faults);
@@ -133,8 +133,10 @@ impl<'f, 't> Links<'f, 't> {
             Some(found) if self.folders.binary_search(&found).is_ok() => {
                 return Some(Link { entry: entry.span, to: Linked::Folder(found) });
             }
+            // A kustomization that cannot be read as YAML is reported as such.
+            Some(found) if files.folder(found).is_some_and(|f| !f.kustomizations.is_empty()) => {}
             Some(_) => fault(FaultKind::NoKustomization(text.into())),
-            None if path.starts_with("..") => fault(FaultKind::Outside(text.into())),
+            None if !files.would_hold(&path) => fault(FaultKind::Outside(text.into())),
             None => fault(FaultKind::Missing(text.into())),
         }
         None
@@ -157,8 +159,13 @@ impl<'f, 't> Links<'f, 't> {
         if is_remote(&path.value) {
             return fault(FaultKind::Remote(path.value.as_ref().into()));
         }
-        let Some(file) = files.file(&join(folder, &path.value)) else {
-            return fault(FaultKind::Missing(path.value.as_ref().into()));
+        let wanted = join(folder, &path.value);
+        let Some(file) = files.file(&wanted) else {
+            let named = path.value.as_ref().into();
+            return fault(match files.would_hold(&wanted) {
+                true => FaultKind::Missing(named),
+                false => FaultKind::Outside(named),
+            });
         };
         self.patches_by_entry.insert(path.span, file);
         if self.patch_files.contains_key(&file) {
@@ -169,7 +176,7 @@ impl<'f, 't> Links<'f, 't> {
         if changes.is_none() {
             fault(FaultKind::UnreadablePatch);
         }
-        self.patch_files.insert(file, (path.span, changes));
+        self.patch_files.insert(file, changes);
     }
 }
 

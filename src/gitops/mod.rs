@@ -8,19 +8,23 @@
 
 mod argo;
 mod config_maps;
-mod deploy;
+mod deployment;
 mod fault;
 mod files;
 mod flux;
 mod helm;
 mod json;
+mod kinds;
 mod kustomization;
 mod links;
 mod patch;
+mod placement;
 mod render;
 mod roles;
+mod steering;
 mod variables;
 mod variants;
+mod walk;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -72,6 +76,18 @@ pub enum Namespace {
     Unsaid,
     /// It cannot be known.
     Unknown(UnknownNamespace),
+}
+
+impl Namespace {
+    /// The namespace, with that of the client where nothing names one; `None`
+    /// when it cannot be known.
+    pub fn or<'n>(&'n self, client: &'n str) -> Option<&'n str> {
+        match self {
+            Namespace::Known { value, .. } => Some(value),
+            Namespace::Unsaid => Some(client),
+            Namespace::Unknown(_) => None,
+        }
+    }
 }
 
 /// Why a namespace cannot be known.
@@ -156,7 +172,7 @@ impl<'t> Tree<'t> {
         objects: Vec<Object<'t>>,
         root: &Path,
     ) -> Self {
-        deploy::read(sources, documents, objects, root)
+        walk::read(sources, documents, objects, root)
     }
 
     /// What becomes of an object, once for each build that holds it. Never

@@ -10,6 +10,7 @@ use regex::Regex;
 use serde_json::Value as Json;
 
 use super::json::to_json;
+use super::kinds::effective_namespace;
 use super::kustomization::spanned;
 use crate::manifest::Text;
 use crate::source::{FileId, Span, Spanned};
@@ -64,7 +65,7 @@ pub(super) struct Identity<'i> {
     pub(super) kind: &'i str,
     /// The names it has and had.
     pub(super) names: [&'i str; 2],
-    /// The namespaces it has and had; `default` where there is none.
+    /// The namespaces it has and had, as kustomize compares them.
     pub(super) namespaces: [&'i str; 2],
     pub(super) label: &'i dyn Fn(&str) -> Option<String>,
 }
@@ -129,13 +130,15 @@ impl Change {
         let Change::Merge(object) = self else { return None };
         let text = |pointer: &str| object.pointer(pointer).and_then(Json::as_str);
         let (group, version) = group_and_version(text("/apiVersion").unwrap_or(""));
+        let kind = text("/kind")?;
+        let namespace = effective_namespace(group, kind, text("/metadata/namespace"));
         let exactly = |text: &str| Some(Pattern::Text(text.into()));
         Some(Target {
             group: exactly(group),
             version: exactly(version),
-            kind: exactly(text("/kind")?),
+            kind: exactly(kind),
             name: exactly(text("/metadata/name")?),
-            namespace: exactly(text("/metadata/namespace").unwrap_or("default")),
+            namespace: exactly(namespace),
             labels: Some(Vec::new()),
         })
     }
@@ -171,6 +174,17 @@ impl Change {
             }));
         }
         labels
+    }
+
+    /// Whether it changes something at this path or below.
+    pub(super) fn touches(&self, pointer: &str) -> bool {
+        match self {
+            Change::Merge(object) => object.pointer(pointer).is_some(),
+            Change::Operations(operations) => operations.iter().any(|operation| {
+                let path = operation.get("path").and_then(Json::as_str).unwrap_or("");
+                path.starts_with(pointer) || pointer.starts_with(path)
+            }),
+        }
     }
 
     /// Whether it changes more than the object's metadata.
@@ -306,11 +320,11 @@ mod tests {
     #[test]
     fn a_target_is_a_regular_expression_for_the_whole_name() {
         let (target, change) = patch(
-            "target: {kind: CiliumNetworkPolicy, name: 'web-.*', labelSelector: 'app=web'}\npatch: '[{op: replace, path: /metadata/namespace, value: n}]'\n",
+            "target: {kind: CiliumNetworkPolicy, name: 'web-.*', labelSelector: 'app=web'}\npatch: '[{op: replace, path: /metadata/namespace, value: team}]'\n",
         );
         let target = target.unwrap();
         assert!(selects(&target, "web-a", "x") && !selects(&target, "my-web-a", "x"));
-        assert_eq!(change.sets("/metadata/namespace").and_then(Json::as_str), Some("n"));
+        assert_eq!(change.sets("/metadata/namespace").and_then(Json::as_str), Some("team"));
         assert!(!change.reaches_beyond_metadata());
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::fault::{Fault, FaultKind};
+use super::kinds::{effective_namespace, is_known_to_be_cluster_wide, keeps_its_name};
 use super::kustomization::{AddedLabel, LabelReach, Layer};
 use super::links::{Link, Linked, Links};
 use super::patch::{Body, Change, Identity, Patch, Target, group_and_version};
@@ -103,6 +104,11 @@ impl<'r, 't> Renderer<'r, 't> {
         Self { objects, by_file, links, faults, built: FxHashMap::default(), open: Vec::new(), rendered: 0 }
     }
 
+    /// Whether the folder was built.
+    pub(super) fn has_built(&self, folder: &str) -> bool {
+        self.built.contains_key(folder)
+    }
+
     /// Builds the kustomization in a folder; `entry` asked for it.
     pub(super) fn build(&mut self, folder: &'r str, entry: Span) -> Build<'t> {
         if let Some(built) = self.built.get(folder) {
@@ -147,6 +153,9 @@ impl<'r, 't> Renderer<'r, 't> {
     /// Adds what an entry of `resources` leads to.
     pub(super) fn include(&mut self, link: Link<'r>, assembly: &mut Assembly<'t>) {
         let before = assembly.items.len();
+        if self.rendered >= MOST {
+            return assembly.is_partial = true;
+        }
         match link.to {
             Linked::File(file) => {
                 let objects = self.objects;
@@ -158,15 +167,13 @@ impl<'r, 't> Renderer<'r, 't> {
             Linked::Folder(folder) => {
                 let build = self.build(folder, link.entry);
                 assembly.is_partial |= build.is_partial;
-                if self.rendered + build.items.len() <= MOST {
-                    assembly.items.extend(build.items.iter().cloned());
-                } else if self.rendered <= MOST {
-                    self.rendered = MOST + 1;
-                    self.fault(link.entry, FaultKind::TooMany(MOST));
-                }
+                assembly.items.extend(build.items.iter().cloned());
             }
         }
         self.rendered = self.rendered.saturating_add(assembly.items.len() - before);
+        if self.rendered >= MOST {
+            self.fault(link.entry, FaultKind::TooMany(MOST));
+        }
     }
 
     fn fault(&mut self, place: Span, kind: FaultKind) {
@@ -182,7 +189,8 @@ impl<'r, 't> Renderer<'r, 't> {
             let Some((object, name)) = self.objects.get(item.object).zip(item.name.as_deref()) else {
                 continue;
             };
-            let namespace = item.namespace.as_ref().map_or("default", |namespace| &namespace.value);
+            let namespace = item.namespace.as_ref().map(|namespace| namespace.value.as_ref());
+            let namespace = effective_namespace(object.group(), &object.kind, namespace);
             let key = (object.group(), object.kind.as_ref(), namespace, name);
             if let Some(first) = seen.insert(key, object.place()) {
                 let named = format!("{} {name}", object.kind);
@@ -265,20 +273,24 @@ impl<'r, 't> Renderer<'r, 't> {
     /// kustomization was read.
     fn patch_file(&self, path: &Spanned<Text<'t>>) -> Option<Arc<[Change]>> {
         let by_entry = self.links.patches_by_entry.get(&path.span)?;
-        self.links.patch_files.get(by_entry)?.1.clone()
+        self.links.patch_files.get(by_entry)?.clone()
     }
 }
 
 fn selects(target: &Target, item: &Rendition<'_>, object: &Object<'_>) -> bool {
     let (group, version) = group_and_version(&object.api_version);
     let first_name = object.name.as_ref().map_or("", |name| &name.value);
-    let first_namespace = object.namespace.as_ref().map_or("default", |namespace| &namespace.value);
+    let effective = |namespace: &Option<Spanned<Text<'_>>>| {
+        let namespace = namespace.as_ref().map(|namespace| namespace.value.as_ref());
+        effective_namespace(group, &object.kind, namespace).to_owned()
+    };
+    let namespaces = [effective(&item.namespace), effective(&object.namespace)];
     target.selects(&Identity {
         group,
         version,
         kind: &object.kind,
         names: [item.name.as_deref().unwrap_or_default(), first_name],
-        namespaces: [item.namespace.as_ref().map_or("default", |ns| &ns.value), first_namespace],
+        namespaces: namespaces.each_ref().map(String::as_str),
         label: &|key| {
             let added = item.labels.iter().rev().find(|label| label.key == key);
             added.map(|label| label.value.to_string()).or_else(|| {
@@ -306,10 +318,8 @@ fn apply(item: &mut Rendition<'_>, applied: Applied, is_aimed: bool) {
     if is_aimed && let Some(namespace) = text("/metadata/namespace") {
         item.namespace = Some(Spanned::new(namespace.into(), place));
     }
-    let reaches = [
-        ("/metadata/labels", LabelReach::Metadata),
-        ("/spec/template/metadata/labels", LabelReach::Template),
-    ];
+    let reaches =
+        [("/metadata/labels", LabelReach::Metadata), ("/spec/template/metadata/labels", LabelReach::Pods)];
     for (pointer, reach) in reaches {
         let added = change.labels(pointer).into_iter();
         item.labels.extend(added.map(|(key, value)| AddedLabel {
@@ -325,51 +335,18 @@ fn apply(item: &mut Rendition<'_>, applied: Applied, is_aimed: bool) {
 fn set_namespace<'t>(item: &mut Rendition<'t>, object: &Object<'t>, namespace: &Spanned<Text<'t>>) {
     if object.is("", "Namespace") {
         item.name = Some(namespace.value.clone());
-    } else if !is_known_to_be_cluster_wide(object) {
+    } else if !is_known_to_be_cluster_wide(object.group(), &object.kind) {
         item.namespace = Some(namespace.clone());
     }
 }
 
-/// Kinds that prefixes and suffixes pass over.
-fn keeps_its_name(object: &Object<'_>) -> bool {
-    object.is("", "Namespace")
-        || object.is("apiextensions.k8s.io", "CustomResourceDefinition")
-        || object.is("apiregistration.k8s.io", "APIService")
-}
-
-/// Kinds of Kubernetes itself that have no namespace, as kustomize knows them.
-/// It knows none of Cilium's: a clusterwide policy gets the namespace too.
-fn is_known_to_be_cluster_wide(object: &Object<'_>) -> bool {
-    let kinds: &[&str] = match object.group() {
-        "" => &["Namespace", "Node", "PersistentVolume"],
-        "rbac.authorization.k8s.io" => &["ClusterRole", "ClusterRoleBinding"],
-        "apiextensions.k8s.io" => &["CustomResourceDefinition"],
-        "apiregistration.k8s.io" => &["APIService"],
-        "storage.k8s.io" => &["StorageClass", "CSIDriver", "CSINode", "VolumeAttachment"],
-        "scheduling.k8s.io" => &["PriorityClass"],
-        "networking.k8s.io" => &["IngressClass"],
-        "node.k8s.io" => &["RuntimeClass"],
-        "policy" => &["PodSecurityPolicy"],
-        "certificates.k8s.io" => &["CertificateSigningRequest"],
-        "flowcontrol.apiserver.k8s.io" => &["FlowSchema", "PriorityLevelConfiguration"],
-        "admissionregistration.k8s.io" => &[
-            "ValidatingWebhookConfiguration",
-            "MutatingWebhookConfiguration",
-            "ValidatingAdmissionPolicy",
-            "ValidatingAdmissionPolicyBinding",
-        ],
-        _ => &[],
-    };
-    kinds.contains(&object.kind.as_ref())
-}
-
 /// The places of the patches and transformers whose effect is not followed.
 pub(super) fn unevaluated(item: &Rendition<'_>) -> BTreeSet<Span> {
-    let beyond = |applied: &&Applied| applied.change().is_some_and(Change::reaches_beyond_metadata);
-    item.changes
-        .iter()
-        .filter(beyond)
-        .map(|applied| applied.place)
-        .chain(item.opaque.iter().copied())
-        .collect()
+    changed(item, Change::reaches_beyond_metadata)
+}
+
+/// The places of the transformers, and of the patches that do this.
+pub(super) fn changed(item: &Rendition<'_>, does: impl Fn(&Change) -> bool) -> BTreeSet<Span> {
+    let patches = item.changes.iter().filter(|applied| applied.change().is_some_and(&does));
+    patches.map(|applied| applied.place).chain(item.opaque.iter().copied()).collect()
 }

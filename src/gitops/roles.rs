@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::NotApplied;
 use super::files::{Files, ancestors};
 use super::links::{Linked, Links, Node};
+use super::patch::Body;
 use crate::source::FileId;
 
 /// How a file comes to be applied.
@@ -13,7 +14,8 @@ use crate::source::FileId;
 pub(super) enum Role {
     /// A kustomization lists it.
     Listed,
-    /// It lies in a folder that Flux or Argo CD deploys whole.
+    /// It lies in a folder that Flux or Argo CD deploys whole, or that has a
+    /// kustomization which cannot be read.
     Covered,
     /// Nothing in the tree applies it, and nothing says that it is not applied.
     Plain,
@@ -54,7 +56,7 @@ impl<'r> Roles<'r> {
             let Some(node) = links.nodes.get(folder) else { continue };
             let layer = &node.kustomization.layer;
             for patch in layer.patches.iter().chain(&layer.late_patches) {
-                if let super::patch::Body::File(path) = &patch.body
+                if let Body::File(path) = &patch.body
                     && let Some(file) = links.patches_by_entry.get(&path.span)
                 {
                     roles.patches.insert(*file, NotApplied::Patch(path.span));
@@ -79,7 +81,8 @@ impl<'r> Roles<'r> {
                     false => Role::Plain,
                 };
             }
-            if self.targets.contains(above) {
+            let is_unreadable = files.folder(above).is_some_and(|here| !here.kustomizations.is_empty());
+            if is_unreadable || self.targets.contains(above) {
                 return Role::Covered;
             }
         }

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashMap;
 
 use super::fault::{Fault, FaultKind};
-use super::{Applied, Namespace, Placement};
+use super::kinds::{is_cluster_wide, is_policy};
+use super::{Applied, Placement};
 use crate::manifest::Object;
 
 /// Which start of the walk a placement comes from.
@@ -53,13 +54,18 @@ impl Comparison<'_, '_> {
 
     /// The components of folder names in which colliding entries differ.
     fn variant_names(&self) -> BTreeSet<Box<str>> {
-        let mut holders: FxHashMap<Key<'_>, Vec<EntryId>> = FxHashMap::default();
-        for (at, object) in self.objects.iter().enumerate().filter(|(_, object)| lives_in_a_namespace(object))
+        // By name, and by the manifest: one base twice in a namespace is for
+        // two clusters even where a suffix keeps the names apart.
+        let mut holders: FxHashMap<(Key<'_>, Option<usize>), Vec<EntryId>> = FxHashMap::default();
+        for (at, object) in self.objects.iter().enumerate().filter(|(_, object)| tells_clusters_apart(object))
         {
-            for (key, entry) in self.declared(at, object) {
-                let known = holders.entry(key).or_default();
-                if entry != BY_HAND && !known.contains(&entry) {
-                    known.push(entry);
+            for ((group, kind, namespace, name), entry) in self.declared(at, object) {
+                for key in [((group, kind, namespace, name), None), ((group, kind, namespace, ""), Some(at))]
+                {
+                    let known = holders.entry(key).or_default();
+                    if entry != BY_HAND && !known.contains(&entry) {
+                        known.push(entry);
+                    }
                 }
             }
         }
@@ -78,19 +84,17 @@ impl Comparison<'_, '_> {
     }
 
     /// The keys under which the cluster would know an object, one for each of
-    /// its placements that may be applied.
+    /// its placements that is certainly applied.
     fn declared<'k>(&'k self, at: usize, object: &'k Object<'_>) -> impl Iterator<Item = (Key<'k>, EntryId)> {
         let placements = self.placements.get(at).into_iter().flatten();
         let origins = self.origins.get(at).into_iter().flatten();
         placements.zip(origins).filter_map(move |(placement, entry)| {
-            if matches!(placement.applied, Applied::No(_)) {
+            if placement.applied != Applied::Yes {
                 return None;
             }
-            let namespace = match &placement.namespace {
-                _ if !lives_in_a_namespace(object) => "",
-                Namespace::Known { value, .. } => value,
-                Namespace::Unsaid => "default",
-                Namespace::Unknown(_) => return None,
+            let namespace = match is_cluster_wide(object) {
+                true => "",
+                false => placement.namespace.or("default")?,
             };
             Some(((object.group(), object.kind.as_ref(), namespace, placement.name.as_deref()?), *entry))
         })
@@ -127,16 +131,8 @@ impl Comparison<'_, '_> {
     }
 }
 
-fn is_policy(object: &Object<'_>) -> bool {
-    matches!(
-        (object.group(), object.kind.as_ref()),
-        ("cilium.io", "CiliumNetworkPolicy" | "CiliumClusterwideNetworkPolicy" | "CiliumCIDRGroup")
-            | ("networking.k8s.io", "NetworkPolicy")
-    )
-}
-
 /// The kinds that show whether two builds are for one cluster.
-fn lives_in_a_namespace(object: &Object<'_>) -> bool {
+fn tells_clusters_apart(object: &Object<'_>) -> bool {
     matches!(
         (object.group(), object.kind.as_ref()),
         ("cilium.io", "CiliumNetworkPolicy")

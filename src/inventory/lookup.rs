@@ -1,21 +1,18 @@
 //! Questions to the inventory: whose pod is this, which workloads carry these
 //! labels, which Service leads to this port.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
 use super::endpoint::{CiliumEndpoint, CiliumIdentity};
+use super::pod_name::possible_owners;
 use super::service::{Backends, Service, ServicePort, TargetPort};
 use super::{Inventory, Origin, Pair, Workload, is_identity_label};
 use crate::flow;
 use crate::label::{Label, NAMESPACE};
 use crate::traffic::Transport;
 use crate::version::CiliumVersion;
-
-/// Named ports: a name in lower case, and what it stands for.
-pub type NamedPorts = BTreeMap<Box<str>, BTreeSet<(Transport, u16)>>;
 
 /// Where to find what by name and address. Positions in the lists of the [`Inventory`].
 #[derive(Debug, Default)]
@@ -88,14 +85,14 @@ impl Inventory {
     }
 
     /// The workload of a flow's end: by the owner that the record names, by the
-    /// pod's name, then by address.
+    /// pod's name, by the release that the owner likely belongs to, then by address.
     pub fn find_workload(&self, end: &flow::Endpoint) -> Option<&Workload> {
         let by_name = namespace_of(end).and_then(|namespace| {
-            let hinted = end
-                .workload
-                .as_ref()
-                .and_then(|hint| self.named(namespace, &hint.name, |workload| workload.kind == hint.kind));
-            hinted.or_else(|| self.find_pod(namespace, end.pod.as_deref()?))
+            let hint = end.workload.as_ref();
+            let hinted = hint.and_then(|hint| self.named(namespace, &hint.name, |w| w.kind == hint.kind));
+            hinted
+                .or_else(|| self.find_pod(namespace, end.pod.as_deref()?))
+                .or_else(|| self.likely_owner(namespace, &format!("{}-", hint?.name)))
         });
         by_name.or_else(|| self.workloads.get(*self.index.pod_addresses.get(&end.ip?)?))
     }
@@ -157,34 +154,6 @@ impl Inventory {
             .filter_map(|at| self.workloads.get(*at))
             .filter(|workload| !workload.pod_labels.is_empty() && !workload.host_network)
             .filter(|workload| carries_all(labels, &workload.pod_labels))
-    }
-
-    /// The named ports of a flow's end: what its labels tell (`gen:` labels of
-    /// Cilium 1.20), its CiliumEndpoint, its workload, or the workloads that
-    /// may have made an endpoint with its labels.
-    pub fn named_ports(&self, end: &flow::Endpoint) -> NamedPorts {
-        let mut ports = ports_in_labels(&end.labels);
-        if ports.is_empty()
-            && let Some(endpoint) = self.find_endpoint(end)
-        {
-            put_endpoint_ports(&mut ports, endpoint);
-        }
-        if ports.is_empty() {
-            match self.find_workload(end) {
-                Some(workload) => put_workload_ports(&mut ports, workload),
-                None => self.workloads_behind(&end.labels).for_each(|w| put_workload_ports(&mut ports, w)),
-            }
-        }
-        ports
-    }
-
-    /// The named ports of every pod of the cluster: up to Cilium 1.19 egress
-    /// looks names up here (`semantics.md` 3.5).
-    pub fn all_named_ports(&self) -> NamedPorts {
-        let mut ports = NamedPorts::new();
-        self.workloads.iter().filter(|w| !w.host_network).for_each(|w| put_workload_ports(&mut ports, w));
-        self.endpoints.iter().for_each(|endpoint| put_endpoint_ports(&mut ports, endpoint));
-        ports
     }
 
     /// The Services of a namespace that select an endpoint with these identity
@@ -264,74 +233,6 @@ fn carries_all(labels: &[Label], wanted: &[Pair]) -> bool {
     })
 }
 
-/// Who may have made a pod of this name, the most telling pattern first.
-fn possible_owners(pod: &str) -> Vec<(&str, &'static [&'static str])> {
-    let mut owners: Vec<(&str, &'static [&'static str])> = Vec::new();
-    let Some((owner, last)) = pod.rsplit_once('-') else { return owners };
-    if is_random(last) && last.len() == 5 {
-        if let Some((base, middle)) = owner.rsplit_once('-') {
-            if is_random(middle) && middle.len() <= 10 {
-                owners.push((base, &["Deployment", "Rollout"]));
-            }
-            if is_number(middle) {
-                owners.push((base, &["CronJob", "Job"]));
-            }
-        }
-        owners.push((owner, &["DaemonSet", "ReplicaSet", "ReplicationController", "Job"]));
-    }
-    if is_number(last) {
-        owners.push((owner, &["StatefulSet"]));
-    }
-    owners
-}
-
-/// Kubernetes makes names from these characters only: no vowels, nothing that
-/// looks like one.
-fn is_random(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn put(ports: &mut NamedPorts, name: &str, transport: Transport, number: u16) {
-    ports.entry(name.to_ascii_lowercase().into()).or_default().insert((transport, number));
-}
-
-fn put_workload_ports(ports: &mut NamedPorts, workload: &Workload) {
-    for port in &workload.ports {
-        if let Some(name) = &port.name {
-            put(ports, name, port.transport, port.number);
-        }
-    }
-}
-
-fn put_endpoint_ports(ports: &mut NamedPorts, endpoint: &CiliumEndpoint) {
-    for (name, transport, number) in &endpoint.named_ports {
-        put(ports, name, *transport, *number);
-    }
-}
-
-/// The table of named ports that Cilium 1.20 puts among the labels, as
-/// `name.TCP.port` joined by `_` (`flow-formats.md` 5.1).
-fn ports_in_labels(labels: &[Label]) -> NamedPorts {
-    let mut ports = NamedPorts::new();
-    let tables = labels
-        .iter()
-        .filter(|label| &*label.source == "gen" && label.key.starts_with("io.cilium.k8s.named-ports"));
-    for entry in tables.flat_map(|label| label.value.split('_')) {
-        let mut parts = entry.rsplitn(3, '.');
-        let (number, transport, name) = (parts.next(), parts.next(), parts.next());
-        let number = number.and_then(|number| number.parse().ok());
-        let transport = Transport::ALL.into_iter().find(|known| Some(known.as_str()) == transport);
-        if let (Some(name), Some(transport), Some(number)) = (name, transport, number) {
-            put(&mut ports, name, transport, number);
-        }
-    }
-    ports
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,6 +288,27 @@ mod tests {
         assert_eq!(&*inventory.find_workload(&end).unwrap().kind, "Deployment");
     }
 
+    #[test]
+    fn a_pod_that_no_manifest_shows_belongs_to_the_release_that_its_name_begins_with() {
+        let mut inventory = inventory(&workload("Deployment", "other"));
+        let other = inventory.workloads().next().unwrap().clone();
+        let release =
+            Workload { kind: "HelmRelease".into(), name: "web".into(), origin: Origin::Likely, ..other };
+        inventory.add_workload(release);
+        let kind = |end: &flow::Endpoint| inventory.find_workload(end).map(|w| w.kind.to_string());
+        let mut end = flow::Endpoint {
+            namespace: Some("n".into()),
+            pod: Some("web-cache-7d8f9c6b5-q9zlw".into()),
+            ..Default::default()
+        };
+        assert_eq!(kind(&end).as_deref(), Some("HelmRelease"));
+        end.pod = None;
+        end.workload = Some(flow::Workload { kind: "Deployment".into(), name: "web".into() });
+        assert_eq!(kind(&end).as_deref(), Some("HelmRelease"));
+        end.workload = Some(flow::Workload { kind: "Deployment".into(), name: "website".into() });
+        assert_eq!(kind(&end), None);
+    }
+
     const SHOP: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: ledger, namespace: pay}\nspec: {template: {metadata: {labels: {app: ledger}}, spec: {containers: [{ports: [{name: grpc, containerPort: 50051}]}]}}}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: ledger, namespace: pay}\nspec: {clusterIP: 10.0.0.9, selector: {app: ledger}, ports: [{port: 443, targetPort: grpc}, {port: 80, targetPort: 8080}]}\n";
 
     #[test]
@@ -399,23 +321,5 @@ mod tests {
         assert!(inventory.service_ports_to("pay", &labels, Transport::Udp, 8080).is_empty());
         assert!(inventory.service_ports_to("pay", &labels[1..], Transport::Tcp, 8080).is_empty());
         assert_eq!(&*inventory.service_at("10.0.0.9".parse().unwrap()).unwrap().name, "ledger");
-    }
-
-    #[test]
-    fn named_ports_come_from_the_workload_that_carries_the_labels() {
-        let inventory = inventory(SHOP);
-        let end = flow::Endpoint {
-            labels: vec![Label::k8s("app", "ledger"), Label::k8s("extra", "x"), Label::k8s(NAMESPACE, "pay")],
-            ..Default::default()
-        };
-        assert_eq!(inventory.named_ports(&end)["grpc"], BTreeSet::from([(Transport::Tcp, 50051)]));
-    }
-
-    #[test]
-    fn named_ports_among_the_labels_outrank_the_tree() {
-        let label = Label::parse("gen:io.cilium.k8s.named-ports=dns.UDP.53_dns-tcp.TCP.53_a.b.TCP.x");
-        let end = flow::Endpoint { labels: vec![label], ..Default::default() };
-        let ports = Inventory::default().named_ports(&end);
-        assert_eq!(ports.keys().map(|name| &**name).collect::<Vec<_>>(), ["dns", "dns-tcp"]);
     }
 }

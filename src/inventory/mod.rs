@@ -8,6 +8,8 @@ mod complete;
 mod endpoint;
 mod identity;
 mod lookup;
+mod named_ports;
+mod pod_name;
 mod reader;
 mod service;
 mod workload;
@@ -19,12 +21,12 @@ use rustc_hash::FxHashMap;
 pub use complete::LabelOrigin;
 pub use endpoint::{CiliumEndpoint, CiliumIdentity};
 pub use identity::{Cluster, identity_labels, is_identity_label};
-pub use lookup::NamedPorts;
+pub use named_ports::NamedPorts;
 pub use service::{Backends, Service, ServicePort, TargetPort};
 pub use workload::{ContainerPort, Workload};
 
 use crate::manifest::{Object, Text};
-use crate::source::Span;
+use crate::source::{Span, Spanned};
 use reader::Reader;
 
 /// A label of an object as Kubernetes writes it: key and value.
@@ -62,7 +64,7 @@ impl<'a> Rendered<'a> {
     /// An object that reaches the cluster as it is written: without a namespace
     /// it lands in `default` (`semantics.md` 1.1).
     pub fn as_written(object: &Object<'a>) -> Self {
-        let text = |field: &Option<crate::source::Spanned<Text<'a>>>| field.as_ref().map(|f| f.value.clone());
+        let text = |field: &Option<Spanned<Text<'a>>>| field.as_ref().map(|f| f.value.clone());
         Self {
             namespace: Some(text(&object.namespace).unwrap_or(Cow::Borrowed("default"))),
             name: text(&object.name).unwrap_or_default(),
