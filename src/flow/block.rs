@@ -50,6 +50,11 @@ impl<R: Read> Blocks<R> {
         Self { stream, rest: Vec::new(), next_line: 1, eager, ended: false }
     }
 
+    /// How many lines were given so far.
+    pub(crate) fn lines_read(&self) -> u64 {
+        self.next_line - 1
+    }
+
     /// Fills `block` with the next lines; false at the end of the stream.
     ///
     /// # Errors

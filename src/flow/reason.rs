@@ -134,6 +134,20 @@ pub(crate) fn name_of_text(text: &str) -> Option<&'static str> {
     REASONS.iter().find(|reason| reason.text.eq_ignore_ascii_case(text)).map(|reason| reason.name)
 }
 
+/// What a drop means whose reason is given as text: `Policy denied`, `n, 0`
+/// for a code without text, or `Reason, n` with an extended error.
+pub(crate) fn outcome_of_text(text: &str) -> Outcome {
+    let text = text.trim();
+    if let Some(name) = name_of_text(text) {
+        return outcome(name);
+    }
+    match text.rsplit_once(", ") {
+        Some((code, _)) if code.parse::<u64>().is_ok() => outcome_of_code(code.parse().unwrap_or_default()),
+        Some((text, error)) if error.parse::<i64>().is_ok() => outcome_of_text(text),
+        _ => Outcome::NotPolicy(text.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

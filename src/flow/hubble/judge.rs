@@ -182,9 +182,9 @@ impl<'a> Layer7<'a> {
     }
 
     /// The addresses that a DNS answer gives, each with the name that was asked for.
-    pub(crate) fn answers(&self) -> Vec<(IpAddr, String)> {
+    pub(crate) fn answers(&self) -> Vec<(IpAddr, Box<str>)> {
         let Some(Dns { query: Some(query), ips: Some(ips) }) = &self.dns else { return Vec::new() };
         let name = query.trim_end_matches('.');
-        ips.iter().filter_map(|ip| Some((ip.parse().ok()?, name.to_owned()))).collect()
+        ips.iter().filter_map(|ip| Some((ip.parse().ok()?, name.into()))).collect()
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) source: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) destination: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Type", alias = "type")]
+    #[serde(borrow, rename = "Type")]
     pub(crate) kind: Option<Word<'a>>,
     #[serde(borrow, alias = "sourceNames")]
     pub(crate) source_names: Option<&'a RawValue>,
@@ -308,6 +308,9 @@ impl Fields<'_> {
 
     /// The policies that denied the packet, sorted.
     pub(crate) fn denied_by(&self) -> Vec<ObjectName> {
+        if self.egress_denied_by.is_none() && self.ingress_denied_by.is_none() {
+            return Vec::new();
+        }
         let mut names: Vec<ObjectName> = [self.egress_denied_by, self.ingress_denied_by]
             .into_iter()
             .flatten()
@@ -339,6 +342,7 @@ impl Fields<'_> {
         Ok(Record {
             uuid: self.uuid(),
             event,
+            answers: self.answers(),
             ..Record::new(Flow {
                 source,
                 destination,
@@ -359,7 +363,7 @@ impl Fields<'_> {
     }
 
     /// The addresses that a DNS answer in the record gives, each with the name.
-    pub(crate) fn answers(&self) -> Vec<(IpAddr, String)> {
+    pub(crate) fn answers(&self) -> Vec<(IpAddr, Box<str>)> {
         self.l7.map_or_else(Vec::new, |raw| judge::Layer7::read(raw).answers())
     }
 

@@ -38,13 +38,17 @@ impl Tally {
             self.repeated += 1;
             return;
         }
+        let span = record.time.map(|time| (time, time));
+        for (ip, name) in &record.answers {
+            self.answers.add(*ip, name, span);
+        }
         let flow = &record.flow;
         let end = |end: &Endpoint| FxBuildHasher.hash_one((end.ip, &end.namespace, &end.pod, &end.names));
         let ends = (end(&flow.source), end(&flow.destination));
         let seen = Seen {
             event: record.event,
             weight: record.weight,
-            span: record.time.map(|time| (time, time)),
+            span,
             packet_number: Some(FxBuildHasher.hash_one((ends, flow.packet, flow.source_port))),
             ..self.seen(flow)
         };
