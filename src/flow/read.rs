@@ -512,4 +512,89 @@ mod tests {
         let (records, summary) = read_bytes(bytes);
         assert_eq!((records.len(), summary.broken_lines()), (2, 2));
     }
+
+    /// The records and the summary of a text in which `FLOW` stands for a record.
+    fn read_template(template: &str) -> (Vec<Record>, Summary) {
+        read_bytes(template.replace("FLOW", WRAPPED).into())
+    }
+
+    #[test]
+    fn printed_json_and_arrays_are_read_over_many_lines() {
+        let value: serde_json::Value = serde_json::from_str(WRAPPED).unwrap();
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        let array = serde_json::to_string_pretty(&[&value, &value]).unwrap();
+        for (text, count) in [
+            (format!("{pretty}\n{pretty}\n"), 2),
+            (array.clone(), 2),
+            (format!("[{WRAPPED},{WRAPPED}]"), 2),
+            (format!("[\n{WRAPPED},\n{WRAPPED}\n]\n"), 2),
+            (format!("{array}\n{WRAPPED}"), 3),
+        ] {
+            let (records, summary) = read_bytes(text.clone().into());
+            assert_eq!((records.len(), summary.broken_lines(), summary.unfinished), (count, 0, 0), "{text}");
+            assert_eq!(records[count - 1].flow, one(WRAPPED).flow);
+        }
+        let (records, summary) = read_bytes(format!("{{\n\"flow\": {{\n{WRAPPED}\n").into());
+        assert_eq!(
+            (records.len(), summary.broken_lines()),
+            (1, 1),
+            "a torn document does not swallow a record"
+        );
+        let half = pretty.get(..pretty.len() / 2).unwrap();
+        let (records, summary) = read_bytes(half.into());
+        assert_eq!((records.len(), summary.broken_lines(), summary.unfinished), (0, 0, 1));
+    }
+
+    #[test]
+    fn lines_that_a_runtime_has_cut_are_put_together() {
+        let (start, end) = WRAPPED.split_at(300);
+        let cri = format!(
+            "2026-02-03T04:05:06.7Z stdout P {start}\n2026-02-03T04:05:06.7Z stderr F Press Ctrl-C\n\
+             2026-02-03T04:05:06.7Z stdout F {end}\n2026-02-03T04:05:06.8Z stdout F {WRAPPED}\n"
+        );
+        let (records, summary) = read_bytes(cri.into());
+        assert_eq!((records.len(), summary.broken_lines()), (2, 0), "{summary:?}");
+        let docker = |log: &str| serde_json::json!({"log": log, "stream": "stdout", "time": "t"}).to_string();
+        let text = [docker(start), docker(&format!("{end}\n")), docker(&format!("{WRAPPED}\n"))].join("\n");
+        let (records, summary) = read_bytes(text.into());
+        assert_eq!((records.len(), summary.broken_lines()), (2, 0), "{summary:?}");
+        assert_eq!(records[0].flow, one(WRAPPED).flow);
+    }
+
+    #[test]
+    fn envelopes_are_opened_whatever_they_hold() {
+        let inside = |text: &str| serde_json::Value::from(text).to_string();
+        let loki = format!(
+            r#"{{"status":"success","data":{{"result":[{{"values":[["1",{}]]}}]}}}}"#,
+            inside(WRAPPED)
+        );
+        for text in [
+            loki,
+            format!(r#"{{"log":{},"stream":"stdout"}}"#, inside(WRAPPED)),
+            format!(r#"{{"message":{}}}"#, inside(WRAPPED)),
+            format!(r#"{{"_index":"a","_source":{WRAPPED}}}"#),
+            format!(r#"{{"_source":{{"log":{}}}}}"#, inside(WRAPPED)),
+            format!("level=info msg={}", inside(WRAPPED)),
+            "drops.json:FLOW".into(),
+            "[pod/cilium-x/cilium-agent] FLOW".into(),
+        ] {
+            let (records, summary) = read_template(&text);
+            assert_eq!(records.len(), 1, "{text}: {summary:?}");
+            assert_eq!(records[0].flow, one(WRAPPED).flow);
+        }
+        let endless = (0..9).fold(WRAPPED.to_owned(), |text, _| format!(r#"{{"_source":{text}}}"#));
+        assert_eq!(read_bytes(endless.into()).1.broken_lines(), 1);
+    }
+
+    #[test]
+    fn a_mixture_is_decided_line_by_line() {
+        let text = "Defaulted container \"cilium-agent\" out of: cilium-agent\n\
+            FLOW\n\
+            May  3 10:11:12.131: a/b:1 (ID:300) <> c/d:2 (ID:301) Policy denied DROPPED (UDP)\n\
+            xx drop (Policy denied) flow 0x1 to endpoint 0, identity 300->400: 10.9.0.1:1 -> 10.9.0.2:53 udp\n\
+            \x20 TIMESTAMP: May  3 10:11:12.131\n     SOURCE: 10.9.0.1:1\nDESTINATION: 10.9.0.2:53\n\
+            \x20      TYPE: Policy denied\n    VERDICT: DROPPED\n    SUMMARY: UDP\n";
+        let (records, summary) = read_template(text);
+        assert_eq!((records.len(), summary.broken_lines()), (4, 0), "{summary:?}");
+    }
 }
