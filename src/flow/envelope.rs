@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::hubble::{Present, Text, Word};
+use super::hubble::Text;
 use super::record::Record;
 use super::text::event;
 
@@ -90,11 +90,13 @@ struct Object<'a> {
     #[serde(borrow)]
     stream: Option<&'a RawValue>,
     #[serde(borrow)]
-    logtag: Option<Word<'a>>,
+    logtag: Option<&'a RawValue>,
     #[serde(borrow)]
-    kind: Option<Word<'a>>,
-    level: Option<Present>,
-    flow_verdict: Option<Present>,
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    level: Option<&'a RawValue>,
+    #[serde(borrow)]
+    flow_verdict: Option<&'a RawValue>,
 }
 
 /// `event.original`, where Elastic's agents put the line.
@@ -150,10 +152,8 @@ struct Involved<'a> {
 /// Opens an object that is no flow itself; `None` if nothing is known to be in it.
 pub(crate) fn open(text: &str) -> Option<Opened<'_>> {
     let object: Object<'_> = serde_json::from_str(text).ok()?;
-    if let Some(Word::Name(kind)) = &object.kind {
-        if &**kind == "Event" {
-            return kubernetes_event(text);
-        }
+    if object.kind.is_some_and(|kind| kind.get() == "\"Event\"") {
+        return kubernetes_event(text);
     }
     if object.flow_verdict.is_some() {
         return Some(Opened::Flattened);
@@ -191,8 +191,8 @@ impl<'a> Object<'a> {
             Some("stderr") => "stderr",
             _ => "stdout",
         };
-        let last = match &self.logtag {
-            Some(Word::Name(tag)) => Some(&**tag != "P"),
+        let last = match self.logtag {
+            Some(tag) => Some(tag.get() != "\"P\""),
             _ if text.ends_with('\n') => Some(true),
             _ => None,
         };

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::error::Category;
 
 use super::envelope::{self, Opened, Piece};
-use super::hubble::{Fields, LostEvents, Message};
+use super::hubble::{Fields, Message};
 use super::logfmt::{self, Logfmt};
 use super::record::{Record, Unjudged};
 use super::summary::{BrokenKind, LineKind};
@@ -14,9 +14,10 @@ use super::text::table::{self, DictLine};
 use super::text::{Clock, Told, compact, event, monitor};
 
 /// What a line holds.
+#[expect(clippy::large_enum_variant, reason = "most lines of a log are of the largest kind")]
 pub(crate) enum Line<'a> {
     /// A Hubble record, still borrowing from the line.
-    Hubble(Box<Message<'a>>, LineKind),
+    Hubble(Message<'a>, LineKind),
     /// A record of another format.
     Record(Box<Record>, LineKind),
     /// A record that says nothing of policy.
@@ -81,29 +82,24 @@ fn bracketed(line: &str, clock: Clock) -> Line<'_> {
 
 fn json(line: &str) -> Line<'_> {
     let text = line.strip_suffix(',').unwrap_or(line);
-    let message: Message<'_> = match serde_json::from_str(text) {
+    let message = match Message::read(text) {
         Ok(message) => message,
         Err(error) => return Line::Part(line, misread(&error)),
     };
     if message.flow.is_some() {
         let kind = if message.count.is_some() { LineKind::Normalised } else { LineKind::Hubble };
-        return Line::Hubble(Box::new(message), kind);
+        return Line::Hubble(message, kind);
     }
     if let Some(lost) = message.lost_events {
-        let lost = serde_json::from_str::<LostEvents>(lost.get());
-        return Line::Lost(lost.map_or(1, |lost| lost.num_events_lost.0));
+        return Line::Lost(lost);
     }
-    let other = [message.node_status, message.agent_event, message.debug_event, message.hook_event];
-    if other.iter().any(Option::is_some) {
+    if message.is_other {
         return Line::Nothing(LineKind::HubbleOther);
     }
-    let misread = match serde_json::from_str::<Fields<'_>>(text) {
-        Ok(fields) if fields.looks_like_a_flow() => {
-            return Line::Hubble(Box::new(message.with_flow(fields)), LineKind::Hubble);
-        }
-        Ok(_) => Misread::new(BrokenKind::Record, "JSON without a flow in it"),
-        Err(error) => misread(&error),
-    };
+    if let Some(fields) = Fields::read(text).ok().filter(Fields::looks_like_a_flow) {
+        return Line::Hubble(message.with_flow(fields), LineKind::Hubble);
+    }
+    let misread = Misread::new(BrokenKind::Record, "JSON without a flow in it");
     other_json(text).unwrap_or(Line::Part(line, misread))
 }
 

@@ -14,7 +14,7 @@ use super::gather::{Document, Pieces};
 use super::hubble::Message;
 use super::input::Input;
 use super::line::{self, Line, Misread, without_colours};
-use super::record::{Origin, Record, Unjudged};
+use super::record::{Origin, Record, Refused, Unjudged};
 use super::summary::{BrokenKind, LineKind, Summary, Unreadable};
 use super::text::table::Dict;
 use super::text::{Clock, Told};
@@ -41,8 +41,8 @@ pub(crate) trait Sink {
     ///
     /// # Errors
     ///
-    /// [`Unjudged`] when it says nothing of what policy did.
-    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Unjudged>;
+    /// [`Refused`] when it says nothing of what policy did, or makes no sense.
+    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Refused>;
 
     /// A record of another format.
     fn record(&mut self, record: Record);
@@ -53,7 +53,7 @@ struct Each<'a>(&'a mut dyn FnMut(Record));
 impl Sink for Each<'_> {
     fn input(&mut self, _: &str) {}
 
-    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Unjudged> {
+    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Refused> {
         if let Some(record) = message.record() {
             (self.0)(Record { origin, ..record? });
         }
@@ -222,11 +222,14 @@ impl Consumer<'_> {
         }
         match line {
             Line::Hubble(message, kind) => {
-                self.summary.count(kind);
                 match self.sink.message(&message, place.origin) {
                     Ok(()) => self.summary.records += 1,
-                    Err(unjudged) => self.unjudged(unjudged),
+                    Err(Refused::Unjudged(unjudged)) => self.unjudged(unjudged),
+                    Err(Refused::Broken(why)) => {
+                        return self.summary.count_broken(BrokenKind::Record, place.origin, why);
+                    }
                 }
+                self.summary.count(kind);
             }
             Line::Record(record, kind) => {
                 self.summary.count(kind);

@@ -79,6 +79,21 @@ pub enum Unjudged {
     NoVerdict,
 }
 
+/// Why a record is not counted.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It is no evidence.
+    Unjudged(Unjudged),
+    /// A part of it does not make sense; which, and why.
+    Broken(String),
+}
+
+impl From<Unjudged> for Refused {
+    fn from(unjudged: Unjudged) -> Self {
+        Self::Unjudged(unjudged)
+    }
+}
+
 impl Unjudged {
     /// A few words for people.
     pub fn as_str(self) -> &'static str {
