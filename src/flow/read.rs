@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
+use std::sync::mpsc;
 
 use jiff::Timestamp;
-use memchr::memchr_iter;
-use rayon::prelude::*;
+use memchr::{memchr, memchr_iter};
 
 use super::block::{Block, Blocks, LONGEST_LINE};
 use super::envelope::Piece;
@@ -20,7 +20,7 @@ use super::text::table::Dict;
 use super::text::{Clock, Told};
 
 /// How many blocks are parsed at a time.
-const BATCH: usize = 4;
+const BATCH: usize = 16;
 
 /// How many envelopes may be around a line.
 const DEEPEST: u32 = 4;
@@ -101,19 +101,35 @@ fn read_input(
     let mut outcome = fill(&mut blocks, &mut current, &mut spare, options);
     while !current.is_empty() {
         let mut ahead: Vec<Block> = Vec::new();
-        let going_on = !options.follow && outcome.is_ok();
-        let (parsed, next) = rayon::join(
-            || current.par_iter().map(|block| parse(block, clock)).collect::<Vec<_>>(),
-            || going_on.then(|| fill(&mut blocks, &mut ahead, &mut spare, options)),
-        );
-        for (block, lines) in current.iter().zip(parsed) {
-            consumer.block(number, block, lines);
-        }
+        let reads_ahead = !options.follow && outcome.is_ok();
+        rayon::in_place_scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            for (place, block) in current.iter().enumerate() {
+                let sender = sender.clone();
+                // Nobody is there to take it only when the consumer has panicked.
+                scope.spawn(move |_| _ = sender.send((place, parse(block, clock))));
+            }
+            drop(sender);
+            if reads_ahead {
+                scope.spawn(|_| outcome = fill(&mut blocks, &mut ahead, &mut spare, options));
+            }
+            let mut parsed: Vec<Option<Vec<Numbered<'_>>>> = current.iter().map(|_| None).collect();
+            let mut due = current.iter().enumerate().peekable();
+            for (place, lines) in receiver {
+                if let Some(slot) = parsed.get_mut(place) {
+                    *slot = Some(lines);
+                }
+                while let Some((place, block)) = due.peek().copied()
+                    && let Some(lines) = parsed.get_mut(place).and_then(Option::take)
+                {
+                    consumer.block(number, block, lines);
+                    due.next();
+                }
+            }
+        });
         spare.append(&mut current);
-        match next {
-            Some(result) => outcome = result,
-            None if outcome.is_ok() => outcome = fill(&mut blocks, &mut ahead, &mut spare, options),
-            None => {}
+        if !reads_ahead && outcome.is_ok() {
+            outcome = fill(&mut blocks, &mut ahead, &mut spare, options);
         }
         current = ahead;
     }
@@ -154,14 +170,15 @@ struct Plain(String);
 fn parse(block: &Block, clock: Clock) -> Vec<Numbered<'_>> {
     let bytes = block.bytes();
     let text = str::from_utf8(bytes);
+    let has_colours = memchr(b'\x1b', bytes).is_some();
     let mut lines = Vec::with_capacity(bytes.len() / 512 + 1);
     let mut number = block.first_line;
     let mut start = 0;
     for end in memchr_iter(b'\n', bytes).chain((!bytes.ends_with(b"\n")).then_some(bytes.len())) {
         if start < bytes.len() {
             let line = match text {
-                Ok(text) => read_line(text.get(start..end).unwrap_or_default(), clock),
-                Err(_) => match str::from_utf8(bytes.get(start..end).unwrap_or_default()) {
+                Ok(text) if !has_colours => Ok(line::read(text.get(start..end).unwrap_or_default(), clock)),
+                _ => match str::from_utf8(bytes.get(start..end).unwrap_or_default()) {
                     Ok(text) => read_line(text, clock),
                     Err(_) => {
                         let bytes = bytes.get(start..end).unwrap_or_default();

@@ -114,12 +114,16 @@ impl<'a> Message<'a> {
     fn scan(text: &'a str) -> Result<Self, NotJson> {
         let mut message = Self::default();
         let mut entries = Entries::of(text);
-        while let Some((key, value)) = entries.next()? {
+        while let Some(key) = entries.next_key()? {
+            if key == "flow" && !entries.is_null() {
+                message.flow = Some(entries.take_object(Fields::read_entries)?);
+                continue;
+            }
+            let value = entries.take_value()?;
             if value == "null" {
                 continue;
             }
             match key {
-                "flow" => message.flow = Some(Fields::read(value)?),
                 "lost_events" | "lostEvents" => message.lost_events = Some(lost_events(value)),
                 "node_status" | "nodeStatus" | "agent_event" | "agentEvent" | "debug_event"
                 | "debugEvent" | "Event" => message.is_other = true,
@@ -191,8 +195,11 @@ impl<'a> Fields<'a> {
     ///
     /// [`NotJson`] if it is none.
     pub(crate) fn read(text: &'a str) -> Result<Self, NotJson> {
+        Self::read_entries(&mut Entries::of(text))
+    }
+
+    fn read_entries(entries: &mut Entries<'a>) -> Result<Self, NotJson> {
         let mut fields = Self { weight: 1, ..Self::default() };
-        let mut entries = Entries::of(text);
         let mut has_part_of_a_flow = false;
         while let Some((key, value)) = entries.next()? {
             if value == "null" {

@@ -5,13 +5,13 @@
 //! passed over must be made of JSON's words and have its brackets in pairs;
 //! when that fails, `serde_json` is asked for the reason.
 
-use memchr::memchr2;
-
 /// The entries of an object: keys without quotes (escapes stay), values as they stand.
 pub(crate) struct Entries<'a> {
     text: &'a str,
     at: usize,
     state: State,
+    /// It is a value in the text, which goes on behind it.
+    is_inner: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -29,11 +29,43 @@ impl<'a> Entries<'a> {
     /// The entries of `text`, which must be an object and nothing after it.
     pub(crate) fn of(text: &'a str) -> Self {
         let at = if text.starts_with('{') { 1 } else { usize::MAX };
-        Self { text, at, state: State::First }
+        Self { text, at, state: State::First, is_inner: false }
     }
 
     /// The next entry; `None` at the end of the object.
     pub(crate) fn next(&mut self) -> Result<Option<(&'a str, &'a str)>, NotJson> {
+        let Some(key) = self.next_key()? else { return Ok(None) };
+        Ok(Some((key, self.take_value()?)))
+    }
+
+    /// Whether the value of the key that was given last is null.
+    pub(crate) fn is_null(&self) -> bool {
+        self.text.as_bytes().get(self.at) == Some(&b'n')
+    }
+
+    /// The value of the key that was given last.
+    pub(crate) fn take_value(&mut self) -> Result<&'a str, NotJson> {
+        let start = self.at;
+        self.at = self.value(start)?;
+        self.slice(start, self.at)
+    }
+
+    /// The value of the key that was given last, as an object whose entries `each` takes.
+    pub(crate) fn take_object<T>(
+        &mut self,
+        each: impl FnOnce(&mut Entries<'a>) -> Result<T, NotJson>,
+    ) -> Result<T, NotJson> {
+        if self.byte(self.at)? != b'{' {
+            return Err(NotJson);
+        }
+        let mut inner = Entries { text: self.text, at: self.at + 1, state: State::First, is_inner: true };
+        let taken = each(&mut inner)?;
+        self.at = inner.at;
+        Ok(taken)
+    }
+
+    /// The next key; `None` at the end of the object. Its value must be taken next.
+    pub(crate) fn next_key(&mut self) -> Result<Option<&'a str>, NotJson> {
         if self.state == State::Ended {
             return Ok(None);
         }
@@ -41,8 +73,9 @@ impl<'a> Entries<'a> {
         match (self.byte(at)?, &self.state) {
             (b'}', _) => {
                 self.state = State::Ended;
-                let end = self.space(at + 1);
-                return if end == self.text.len() { Ok(None) } else { Err(NotJson) };
+                self.at = at + 1;
+                let is_end = self.is_inner || self.space(self.at) == self.text.len();
+                return if is_end { Ok(None) } else { Err(NotJson) };
             }
             (b',', State::Next) => at = self.space(at + 1),
             (_, State::First) => {}
@@ -55,9 +88,8 @@ impl<'a> Entries<'a> {
         if self.byte(at)? != b':' {
             return Err(NotJson);
         }
-        at = self.space(at + 1);
-        self.at = self.value(at)?;
-        Ok(Some((key, self.slice(at, self.at)?)))
+        self.at = self.space(at + 1);
+        Ok(Some(key))
     }
 
     fn byte(&self, at: usize) -> Result<u8, NotJson> {
@@ -92,7 +124,7 @@ impl<'a> Entries<'a> {
         let mut from = at + 1;
         loop {
             let rest = bytes.get(from..).ok_or(NotJson)?;
-            let found = from + memchr2(b'"', b'\\', rest).ok_or(NotJson)?;
+            let found = from + quote_or_escape(rest).ok_or(NotJson)?;
             if self.byte(found)? == b'"' {
                 return Ok(found + 1);
             }
@@ -131,6 +163,25 @@ impl<'a> Entries<'a> {
             };
         }
     }
+}
+
+/// Where the first quote or backslash stands. Strings of a record are short,
+/// so eight bytes at a time in a register beat a search by vectors.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(eight) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()) {
+        let word = u64::from_le_bytes(eight);
+        let zero_in = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+        let found = zero_in(word ^ (LOW * b'"' as u64)) | zero_in(word ^ (LOW * b'\\' as u64));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|&byte| byte == b'"' || byte == b'\\').map(|found| at + found)
 }
 
 /// Calls `each` for the entries of an object; entries of what is none are none.
