@@ -6,6 +6,7 @@
 //! only once.
 
 mod endpoint;
+mod familiar;
 mod judge;
 mod scan;
 mod value;
@@ -201,7 +202,11 @@ impl<'a> Fields<'a> {
     fn read_entries(entries: &mut Entries<'a>) -> Result<Self, NotJson> {
         let mut fields = Self { weight: 1, ..Self::default() };
         let mut has_part_of_a_flow = false;
-        while let Some((key, value)) = entries.next()? {
+        while let Some(key) = entries.next_key()? {
+            let value = match key {
+                "source" | "destination" => entries.take_familiar()?,
+                _ => entries.take_value()?,
+            };
             if value == "null" {
                 continue;
             }
@@ -265,8 +270,15 @@ impl<'a> Fields<'a> {
     pub(crate) fn uuid(&self) -> Option<u128> {
         let mut digits = 0u32;
         let mut value = 0u128;
-        for byte in self.uuid?.bytes().filter(|&b| b != b'-') {
-            value = value << 4 | u128::from(char::from(byte).to_digit(16)?);
+        for byte in self.uuid?.bytes() {
+            let digit = match byte {
+                b'-' => continue,
+                b'0'..=b'9' => byte - b'0',
+                b'a'..=b'f' => byte - b'a' + 10,
+                b'A'..=b'F' => byte - b'A' + 10,
+                _ => return None,
+            };
+            value = value << 4 | u128::from(digit);
             digits += 1;
         }
         (digits == 32).then_some(value)

@@ -5,6 +5,8 @@
 //! passed over must be made of JSON's words and have its brackets in pairs;
 //! when that fails, `serde_json` is asked for the reason.
 
+use super::familiar;
+
 /// The entries of an object: keys without quotes (escapes stay), values as they stand.
 pub(crate) struct Entries<'a> {
     text: &'a str,
@@ -48,6 +50,21 @@ impl<'a> Entries<'a> {
         let start = self.at;
         self.at = self.value(start)?;
         self.slice(start, self.at)
+    }
+
+    /// The same for a value that is mostly one of those that were just read.
+    pub(crate) fn take_familiar(&mut self) -> Result<&'a str, NotJson> {
+        let start = self.at;
+        let rest = self.text.get(start..).ok_or(NotJson)?;
+        if let Some(length) = familiar::length(rest) {
+            self.at = start + length;
+            return self.slice(start, self.at);
+        }
+        let value = self.take_value()?;
+        if value.starts_with('{') {
+            familiar::remember(value);
+        }
+        Ok(value)
     }
 
     /// The value of the key that was given last, as an object whose entries `each` takes.
