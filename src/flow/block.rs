@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use memchr::{memchr, memchr_iter, memrchr};
 
 /// How much is read at a time.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 256 << 10;
 
 /// The longest line that is read; longer ones are reported and passed over.
 pub(crate) const LONGEST_LINE: usize = 16 << 20;
@@ -43,11 +43,18 @@ pub(crate) struct Blocks<R> {
     /// Give lines as soon as they are there, for a pipe that is being written.
     eager: bool,
     ended: bool,
+    /// What the stream answered after the last bytes that it gave.
+    error: Option<io::Error>,
 }
 
 impl<R: Read> Blocks<R> {
     pub(crate) fn new(stream: R, eager: bool) -> Self {
-        Self { stream, rest: Vec::new(), next_line: 1, eager, ended: false }
+        Self { stream, rest: Vec::new(), next_line: 1, eager, ended: false, error: None }
+    }
+
+    /// How many lines were given so far.
+    pub(crate) fn lines_read(&self) -> u64 {
+        self.next_line - 1
     }
 
     /// Fills `block` with the next lines; false at the end of the stream.
@@ -87,33 +94,38 @@ impl<R: Read> Blocks<R> {
         Ok(block.unfinished)
     }
 
-    /// Appends up to `room` bytes; false at the end of the stream.
+    /// Appends up to `room` bytes; false at the end of the stream. What came
+    /// before an error is given first.
     fn read_some(&mut self, bytes: &mut Vec<u8>, room: usize) -> io::Result<bool> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let start = bytes.len();
+        let read = if self.eager {
+            self.read_once(bytes, room)
+        } else {
+            (&mut self.stream).take(room as u64).read_to_end(bytes).map(|read| read == room)
+        };
+        match read {
+            Err(error) if bytes.len() > start => {
+                self.error = Some(error);
+                Ok(true)
+            }
+            read => read,
+        }
+    }
+
+    fn read_once(&mut self, bytes: &mut Vec<u8>, room: usize) -> io::Result<bool> {
         let start = bytes.len();
         bytes.resize(start + room, 0);
-        let mut filled = start;
-        let result = loop {
-            let Some(space) = bytes.get_mut(filled..).filter(|space| !space.is_empty()) else {
-                break Ok(true);
-            };
-            match self.stream.read(space) {
-                Ok(0) => break Ok(false),
-                Ok(n) => {
-                    filled += n;
-                    if self.eager {
-                        break Ok(true);
-                    }
-                }
+        let read = loop {
+            match self.stream.read(bytes.get_mut(start..).unwrap_or_default()) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break Err(error),
+                read => break read,
             }
         };
-        bytes.truncate(filled);
-        match result {
-            // What came before the error is still read; the error comes again.
-            Err(_) if filled > start => Ok(true),
-            result => result,
-        }
+        bytes.truncate(start + *read.as_ref().unwrap_or(&0));
+        read.map(|read| read > 0)
     }
 
     fn skip_line(&mut self) -> io::Result<()> {

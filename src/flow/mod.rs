@@ -4,6 +4,8 @@
 //! this room, and the tally makes one distinct flow of many equal records.
 
 mod block;
+mod envelope;
+mod gather;
 mod hubble;
 mod input;
 mod line;
@@ -15,6 +17,7 @@ mod record;
 mod reply;
 mod summary;
 mod tally;
+mod text;
 
 use std::net::IpAddr;
 

@@ -1,20 +1,29 @@
 //! From inputs to records, in order: blocks are read ahead, their lines parsed
 //! on all cores, and the results handed over one by one.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
+use std::sync::mpsc;
 
-use memchr::memchr_iter;
-use rayon::prelude::*;
+use jiff::Timestamp;
+use memchr::{memchr, memchr_iter};
 
 use super::block::{Block, Blocks, LONGEST_LINE};
+use super::envelope::Piece;
+use super::gather::{Document, Pieces};
 use super::hubble::Message;
 use super::input::Input;
-use super::line::{self, Line, Misread};
-use super::record::{Origin, Record, Unjudged};
+use super::line::{self, Line, Misread, without_colours};
+use super::record::{Origin, Record, Refused, Unjudged};
 use super::summary::{BrokenKind, LineKind, Summary, Unreadable};
+use super::text::table::Dict;
+use super::text::{Clock, Told};
 
 /// How many blocks are parsed at a time.
-const BATCH: usize = 4;
+const BATCH: usize = 16;
+
+/// How many envelopes may be around a line.
+const DEEPEST: u32 = 4;
 
 /// How to read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,8 +41,8 @@ pub(crate) trait Sink {
     ///
     /// # Errors
     ///
-    /// [`Unjudged`] when it says nothing of what policy did.
-    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Unjudged>;
+    /// [`Refused`] when it says nothing of what policy did, or makes no sense.
+    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Refused>;
 
     /// A record of another format.
     fn record(&mut self, record: Record);
@@ -44,7 +53,7 @@ struct Each<'a>(&'a mut dyn FnMut(Record));
 impl Sink for Each<'_> {
     fn input(&mut self, _: &str) {}
 
-    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Unjudged> {
+    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Refused> {
         if let Some(record) = message.record() {
             (self.0)(Record { origin, ..record? });
         }
@@ -68,38 +77,65 @@ pub(crate) fn read_into(inputs: Vec<Input>, options: Options, sink: &mut dyn Sin
     for (number, input) in inputs.into_iter().enumerate() {
         let number = number as u32;
         sink.input(&input.name());
-        let mut consumer = Consumer { summary: &mut summary, sink };
-        if let Err(error) = read_input(number, input, options, &mut consumer) {
+        if let Err(error) = read_input(number, input, options, &mut summary, sink) {
             summary.unreadable.push(Unreadable { input: number, why: error.to_string() });
         }
     }
     summary
 }
 
-fn read_input(number: u32, input: Input, options: Options, consumer: &mut Consumer<'_>) -> io::Result<()> {
-    let (stream, _) = input.open()?;
+fn read_input(
+    number: u32,
+    input: Input,
+    options: Options,
+    summary: &mut Summary,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
+    let (stream, written) = input.open()?;
+    let clock = Clock(written.unwrap_or_else(Timestamp::now));
+    let mut consumer =
+        Consumer { summary, sink, clock, document: None, pieces: Pieces::default(), dict: Dict::default() };
     let mut blocks = Blocks::new(stream, options.follow);
     let mut current: Vec<Block> = Vec::new();
     let mut spare: Vec<Block> = Vec::new();
     let mut outcome = fill(&mut blocks, &mut current, &mut spare, options);
     while !current.is_empty() {
         let mut ahead: Vec<Block> = Vec::new();
-        let going_on = !options.follow && outcome.is_ok();
-        let (parsed, next) = rayon::join(
-            || current.par_iter().map(parse).collect::<Vec<_>>(),
-            || going_on.then(|| fill(&mut blocks, &mut ahead, &mut spare, options)),
-        );
-        for (block, lines) in current.iter().zip(parsed) {
-            consumer.block(number, block, lines);
-        }
+        let reads_ahead = !options.follow && outcome.is_ok();
+        rayon::in_place_scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            for (place, block) in current.iter().enumerate() {
+                let sender = sender.clone();
+                // Nobody is there to take it only when the consumer has panicked.
+                scope.spawn(move |_| _ = sender.send((place, parse(block, clock))));
+            }
+            drop(sender);
+            if reads_ahead {
+                scope.spawn(|_| outcome = fill(&mut blocks, &mut ahead, &mut spare, options));
+            }
+            let mut parsed: Vec<Option<Vec<Numbered<'_>>>> = current.iter().map(|_| None).collect();
+            let mut due = current.iter().enumerate().peekable();
+            for (place, lines) in receiver {
+                if let Some(slot) = parsed.get_mut(place) {
+                    *slot = Some(lines);
+                }
+                while let Some((place, block)) = due.peek().copied()
+                    && let Some(lines) = parsed.get_mut(place).and_then(Option::take)
+                {
+                    consumer.block(number, block, lines);
+                    due.next();
+                }
+            }
+        });
         spare.append(&mut current);
-        match next {
-            Some(result) => outcome = result,
-            None if outcome.is_ok() => outcome = fill(&mut blocks, &mut ahead, &mut spare, options),
-            None => {}
+        if !reads_ahead && outcome.is_ok() {
+            outcome = fill(&mut blocks, &mut ahead, &mut spare, options);
         }
         current = ahead;
     }
+    let last = consumer.dict.finish(clock);
+    consumer.told(Origin { input: number, line: blocks.lines_read() }, last);
+    consumer.end();
     outcome
 }
 
@@ -124,23 +160,31 @@ fn fill<R: Read>(
 /// A line with its number.
 struct Numbered<'a> {
     number: u64,
-    line: Result<Line<'a>, InvalidText>,
+    line: Result<Line<'a>, Plain>,
 }
 
-/// A line that is not UTF-8, with what cannot be read replaced.
-struct InvalidText(String);
+/// A line that had to be cleaned before it can be read: colours taken off,
+/// what is no UTF-8 replaced.
+struct Plain(String);
 
-fn parse(block: &Block) -> Vec<Numbered<'_>> {
+fn parse(block: &Block, clock: Clock) -> Vec<Numbered<'_>> {
     let bytes = block.bytes();
     let text = str::from_utf8(bytes);
+    let has_colours = memchr(b'\x1b', bytes).is_some();
     let mut lines = Vec::with_capacity(bytes.len() / 512 + 1);
     let mut number = block.first_line;
     let mut start = 0;
     for end in memchr_iter(b'\n', bytes).chain((!bytes.ends_with(b"\n")).then_some(bytes.len())) {
         if start < bytes.len() {
             let line = match text {
-                Ok(text) => Ok(line::read(text.get(start..end).unwrap_or_default())),
-                Err(_) => read_bytes(bytes.get(start..end).unwrap_or_default()),
+                Ok(text) if !has_colours => Ok(line::read(text.get(start..end).unwrap_or_default(), clock)),
+                _ => match str::from_utf8(bytes.get(start..end).unwrap_or_default()) {
+                    Ok(text) => read_line(text, clock),
+                    Err(_) => {
+                        let bytes = bytes.get(start..end).unwrap_or_default();
+                        Err(Plain(without_colours(&String::from_utf8_lossy(bytes)).into_owned()))
+                    }
+                },
             };
             lines.push(Numbered { number, line });
         }
@@ -150,28 +194,35 @@ fn parse(block: &Block) -> Vec<Numbered<'_>> {
     lines
 }
 
-fn read_bytes(bytes: &[u8]) -> Result<Line<'_>, InvalidText> {
-    match str::from_utf8(bytes) {
-        Ok(text) => Ok(line::read(text)),
-        Err(_) => Err(InvalidText(String::from_utf8_lossy(bytes).into_owned())),
+fn read_line(text: &str, clock: Clock) -> Result<Line<'_>, Plain> {
+    match without_colours(text) {
+        Cow::Borrowed(text) => Ok(line::read(text, clock)),
+        Cow::Owned(text) => Err(Plain(text)),
     }
 }
 
-/// Takes parsed lines in order.
+/// Takes parsed lines in order and puts together what is spread over several.
 struct Consumer<'a> {
     summary: &'a mut Summary,
     sink: &'a mut dyn Sink,
+    clock: Clock,
+    document: Option<Document>,
+    pieces: Pieces,
+    dict: Dict,
 }
 
 impl Consumer<'_> {
     fn block(&mut self, input: u32, block: &Block, lines: Vec<Numbered<'_>>) {
         let last = lines.last().map(|line| line.number);
         for Numbered { number, line } in lines {
-            let origin = Origin { input, line: number };
-            let at_end = block.unfinished && last == Some(number);
+            let place = Place {
+                origin: Origin { input, line: number },
+                at_end: block.unfinished && last == Some(number),
+                depth: 0,
+            };
             match line {
-                Ok(line) => self.line(origin, line, at_end),
-                Err(InvalidText(text)) => self.line(origin, line::read(&text), at_end),
+                Ok(line) => self.line(place, line),
+                Err(Plain(text)) => self.line(place, line::read(&text, self.clock)),
             }
         }
         if block.too_long {
@@ -182,44 +233,174 @@ impl Consumer<'_> {
         }
     }
 
-    fn line(&mut self, origin: Origin, line: Line<'_>, at_end: bool) {
+    fn line(&mut self, place: Place, line: Line<'_>) {
+        if !matches!(line, Line::Part(..) | Line::Nothing(_)) && place.depth == 0 {
+            self.interrupt_document();
+        }
         match line {
             Line::Hubble(message, kind) => {
-                self.summary.count(kind);
-                match self.sink.message(&message, origin) {
+                match self.sink.message(&message, place.origin) {
                     Ok(()) => self.summary.records += 1,
-                    Err(unjudged) => *self.summary.unjudged.entry(unjudged).or_default() += 1,
+                    Err(Refused::Unjudged(unjudged)) => self.unjudged(unjudged),
+                    Err(Refused::Broken(why)) => {
+                        return self.summary.count_broken(BrokenKind::Record, place.origin, why);
+                    }
                 }
+                self.summary.count(kind);
             }
             Line::Record(record, kind) => {
                 self.summary.count(kind);
-                self.record(origin, *record);
+                self.record(place.origin, *record);
             }
             Line::Unjudged(unjudged, kind) => {
                 self.summary.count(kind);
-                *self.summary.unjudged.entry(unjudged).or_default() += 1;
+                self.unjudged(unjudged);
             }
             Line::Lost(number) => {
                 self.summary.count(LineKind::LostEvents);
                 self.summary.lost_events = self.summary.lost_events.saturating_add(number);
             }
             Line::Nothing(kind) => self.summary.count(kind),
-            Line::Part(_, misread) => self.part(origin, misread, at_end),
+            Line::Opened(lines) => self.opened(place, &lines),
+            Line::Piece(piece) => self.piece(place, &piece),
+            Line::Dict(line) => {
+                self.summary.count(LineKind::Dict);
+                let told = self.dict.take(&line, self.clock);
+                self.told(place.origin, told);
+            }
+            Line::Part(text, misread) => self.part(place, text, misread),
         }
     }
 
-    fn part(&mut self, origin: Origin, misread: Misread, at_end: bool) {
-        if at_end && misread.cut_off {
+    fn opened(&mut self, place: Place, lines: &[Cow<'_, str>]) {
+        let Some(inner) = place.deeper() else {
+            let why = "envelopes within envelopes within envelopes";
+            return self.summary.count_broken(BrokenKind::Record, place.origin, why.into());
+        };
+        if lines.is_empty() {
+            self.summary.count(LineKind::Noise);
+        }
+        for text in lines {
+            self.line(inner, line::read(&without_colours(text), self.clock));
+        }
+    }
+
+    /// Puts the pieces of a line together; an envelope that does not say
+    /// whether the line ends is asked by reading it.
+    fn piece(&mut self, place: Place, piece: &Piece<'_>) {
+        let Some(inner) = place.deeper() else { return self.opened(place, &[]) };
+        if piece.last == Some(true) && !self.pieces.has(piece.stream) {
+            return self.opened(place, std::slice::from_ref(&piece.text));
+        }
+        let text = self.pieces.join(piece.stream, &piece.text);
+        let plain = without_colours(&text);
+        let line = line::read(&plain, self.clock);
+        let cut_off = matches!(&line, Line::Part(_, misread) if misread.cut_off);
+        if piece.last.unwrap_or(!cut_off) {
+            return self.line(inner, line);
+        }
+        drop(line);
+        if self.pieces.keep(piece.stream, plain.into_owned()) {
+            self.summary.count(LineKind::Part);
+        } else {
+            let why = "pieces of a line without an end".to_owned();
+            self.summary.count_broken(BrokenKind::TooLong, place.origin, why);
+        }
+    }
+
+    fn part(&mut self, place: Place, text: &str, misread: Misread) {
+        if place.depth > 0 {
+            return self.broken_part(place, misread);
+        }
+        if self.document.as_ref().is_some_and(|document| !document.goes_on_with(text)) {
+            self.break_document();
+        }
+        let mut document = match self.document.take() {
+            Some(document) => document,
+            None => match Document::begin(text, place.origin, misread) {
+                Ok(document) => document,
+                Err(misread) => return self.broken_part(place, misread),
+            },
+        };
+        let began = Origin { line: document.origin.line, ..place.origin };
+        let (objects, goes_on) = document.take(text);
+        let lines = document.lines;
+        if goes_on {
+            self.document = Some(document);
+        } else {
+            self.summary.count_many(LineKind::Part, lines);
+        }
+        let inner = Place { origin: began, depth: 1, ..place };
+        for object in objects {
+            self.line(inner, line::read(&object, self.clock));
+        }
+    }
+
+    fn broken_part(&mut self, place: Place, misread: Misread) {
+        if place.at_end && misread.cut_off {
             self.summary.count(LineKind::Part);
             self.summary.unfinished += 1;
         } else {
-            self.summary.count_broken(misread.kind, origin, misread.why);
+            self.summary.count_broken(misread.kind, place.origin, misread.why);
         }
+    }
+
+    /// A record on a line of its own has come: a document within an object was none.
+    fn interrupt_document(&mut self) {
+        if self.document.as_ref().is_some_and(Document::is_within_object) {
+            self.break_document();
+        }
+    }
+
+    fn break_document(&mut self) {
+        if let Some(document) = self.document.take() {
+            self.summary.count_many(LineKind::Part, document.lines.saturating_sub(1));
+            self.summary.count_broken(document.misread.kind, document.origin, document.misread.why);
+        }
+    }
+
+    /// The input has ended: what has begun stays half.
+    fn end(&mut self) {
+        if let Some(document) = self.document.take() {
+            self.summary.count_many(LineKind::Part, document.lines);
+            self.summary.unfinished += 1;
+        }
+        self.summary.unfinished += self.pieces.clear();
+    }
+
+    fn told(&mut self, origin: Origin, told: Option<Told>) {
+        match told {
+            Some(Told::Record(record)) => self.record(origin, *record),
+            Some(Told::Unjudged(unjudged)) => self.unjudged(unjudged),
+            Some(Told::Broken(why)) => self.summary.count_broken(BrokenKind::Text, origin, why),
+            None => {}
+        }
+    }
+
+    fn unjudged(&mut self, unjudged: Unjudged) {
+        *self.summary.unjudged.entry(unjudged).or_default() += 1;
     }
 
     fn record(&mut self, origin: Origin, record: Record) {
         self.summary.records += 1;
         self.sink.record(Record { origin, ..record });
+    }
+}
+
+/// Where a line stands.
+#[derive(Clone, Copy)]
+struct Place {
+    origin: Origin,
+    /// It is the last of its input and has no line end.
+    at_end: bool,
+    /// How many envelopes are around it.
+    depth: u32,
+}
+
+impl Place {
+    /// Inside an envelope; `None` where there are too many.
+    fn deeper(self) -> Option<Self> {
+        (self.depth < DEEPEST).then_some(Self { depth: self.depth + 1, ..self })
     }
 }
 
@@ -350,5 +531,90 @@ mod tests {
         bytes.extend_from_slice(WRAPPED.as_bytes());
         let (records, summary) = read_bytes(bytes);
         assert_eq!((records.len(), summary.broken_lines()), (2, 2));
+    }
+
+    /// The records and the summary of a text in which `FLOW` stands for a record.
+    fn read_template(template: &str) -> (Vec<Record>, Summary) {
+        read_bytes(template.replace("FLOW", WRAPPED).into())
+    }
+
+    #[test]
+    fn printed_json_and_arrays_are_read_over_many_lines() {
+        let value: serde_json::Value = serde_json::from_str(WRAPPED).unwrap();
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        let array = serde_json::to_string_pretty(&[&value, &value]).unwrap();
+        for (text, count) in [
+            (format!("{pretty}\n{pretty}\n"), 2),
+            (array.clone(), 2),
+            (format!("[{WRAPPED},{WRAPPED}]"), 2),
+            (format!("[\n{WRAPPED},\n{WRAPPED}\n]\n"), 2),
+            (format!("{array}\n{WRAPPED}"), 3),
+        ] {
+            let (records, summary) = read_bytes(text.clone().into());
+            assert_eq!((records.len(), summary.broken_lines(), summary.unfinished), (count, 0, 0), "{text}");
+            assert_eq!(records[count - 1].flow, one(WRAPPED).flow);
+        }
+        let (records, summary) = read_bytes(format!("{{\n\"flow\": {{\n{WRAPPED}\n").into());
+        assert_eq!(
+            (records.len(), summary.broken_lines()),
+            (1, 1),
+            "a torn document does not swallow a record"
+        );
+        let half = pretty.get(..pretty.len() / 2).unwrap();
+        let (records, summary) = read_bytes(half.into());
+        assert_eq!((records.len(), summary.broken_lines(), summary.unfinished), (0, 0, 1));
+    }
+
+    #[test]
+    fn lines_that_a_runtime_has_cut_are_put_together() {
+        let (start, end) = WRAPPED.split_at(300);
+        let cri = format!(
+            "2026-02-03T04:05:06.7Z stdout P {start}\n2026-02-03T04:05:06.7Z stderr F Press Ctrl-C\n\
+             2026-02-03T04:05:06.7Z stdout F {end}\n2026-02-03T04:05:06.8Z stdout F {WRAPPED}\n"
+        );
+        let (records, summary) = read_bytes(cri.into());
+        assert_eq!((records.len(), summary.broken_lines()), (2, 0), "{summary:?}");
+        let docker = |log: &str| serde_json::json!({"log": log, "stream": "stdout", "time": "t"}).to_string();
+        let text = [docker(start), docker(&format!("{end}\n")), docker(&format!("{WRAPPED}\n"))].join("\n");
+        let (records, summary) = read_bytes(text.into());
+        assert_eq!((records.len(), summary.broken_lines()), (2, 0), "{summary:?}");
+        assert_eq!(records[0].flow, one(WRAPPED).flow);
+    }
+
+    #[test]
+    fn envelopes_are_opened_whatever_they_hold() {
+        let inside = |text: &str| serde_json::Value::from(text).to_string();
+        let loki = format!(
+            r#"{{"status":"success","data":{{"result":[{{"values":[["1",{}]]}}]}}}}"#,
+            inside(WRAPPED)
+        );
+        for text in [
+            loki,
+            format!(r#"{{"log":{},"stream":"stdout"}}"#, inside(WRAPPED)),
+            format!(r#"{{"message":{}}}"#, inside(WRAPPED)),
+            format!(r#"{{"_index":"a","_source":{WRAPPED}}}"#),
+            format!(r#"{{"_source":{{"log":{}}}}}"#, inside(WRAPPED)),
+            format!("level=info msg={}", inside(WRAPPED)),
+            "drops.json:FLOW".into(),
+            "[pod/cilium-x/cilium-agent] FLOW".into(),
+        ] {
+            let (records, summary) = read_template(&text);
+            assert_eq!(records.len(), 1, "{text}: {summary:?}");
+            assert_eq!(records[0].flow, one(WRAPPED).flow);
+        }
+        let endless = (0..9).fold(WRAPPED.to_owned(), |text, _| format!(r#"{{"_source":{text}}}"#));
+        assert_eq!(read_bytes(endless.into()).1.broken_lines(), 1);
+    }
+
+    #[test]
+    fn a_mixture_is_decided_line_by_line() {
+        let text = "Defaulted container \"cilium-agent\" out of: cilium-agent\n\
+            FLOW\n\
+            May  3 10:11:12.131: a/b:1 (ID:300) <> c/d:2 (ID:301) Policy denied DROPPED (UDP)\n\
+            xx drop (Policy denied) flow 0x1 to endpoint 0, identity 300->400: 10.9.0.1:1 -> 10.9.0.2:53 udp\n\
+            \x20 TIMESTAMP: May  3 10:11:12.131\n     SOURCE: 10.9.0.1:1\nDESTINATION: 10.9.0.2:53\n\
+            \x20      TYPE: Policy denied\n    VERDICT: DROPPED\n    SUMMARY: UDP\n";
+        let (records, summary) = read_template(text);
+        assert_eq!((records.len(), summary.broken_lines()), (4, 0), "{summary:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! One record of a log: a flow, and what else the log says about it.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 
 use super::{Flow, Request};
@@ -47,6 +49,8 @@ pub struct Record {
     pub uuid: Option<u128>,
     /// What made it.
     pub event: Event,
+    /// The addresses that a DNS answer in the record gives, each with its name.
+    pub answers: Vec<(IpAddr, Box<str>)>,
 }
 
 impl Record {
@@ -59,6 +63,7 @@ impl Record {
             weight: 1,
             uuid: None,
             event: Event::Unstated,
+            answers: Vec::new(),
         }
     }
 }
@@ -72,6 +77,21 @@ pub enum Unjudged {
     Response,
     /// It carries no verdict, or one that we do not know.
     NoVerdict,
+}
+
+/// Why a record is not counted.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It is no evidence.
+    Unjudged(Unjudged),
+    /// A part of it does not make sense; which, and why.
+    Broken(String),
+}
+
+impl From<Unjudged> for Refused {
+    fn from(unjudged: Unjudged) -> Self {
+        Self::Unjudged(unjudged)
+    }
 }
 
 impl Unjudged {

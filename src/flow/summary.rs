@@ -154,7 +154,13 @@ impl Summary {
     }
 
     pub(crate) fn count(&mut self, kind: LineKind) {
-        *self.lines.entry(kind).or_default() += 1;
+        self.count_many(kind, 1);
+    }
+
+    pub(crate) fn count_many(&mut self, kind: LineKind, lines: u64) {
+        if lines > 0 {
+            *self.lines.entry(kind).or_default() += lines;
+        }
     }
 
     pub(crate) fn count_broken(&mut self, kind: BrokenKind, origin: Origin, why: String) {

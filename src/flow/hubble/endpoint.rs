@@ -1,9 +1,10 @@
 //! One end of a Hubble record (`flow-formats.md` 1.5).
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use super::scan::for_each;
 use super::value::{Number, Text};
+use crate::flow::record::Refused;
 use crate::flow::{Endpoint, ObjectName, Workload};
 use crate::label::Label;
 
@@ -36,45 +37,42 @@ struct RawService<'a> {
     namespace: Option<Text<'a>>,
 }
 
-/// The id of an endpoint: only the observing node's own endpoints have one.
-#[derive(Deserialize, Default)]
-struct Local {
-    #[serde(rename = "ID", alias = "id")]
-    id: Option<Number>,
+/// Whether the end lives on the node that made the record: only then it has an id.
+pub(super) fn is_local(endpoint: &str) -> bool {
+    let mut local = false;
+    for_each(endpoint, |key, value| local |= matches!(key, "ID" | "id") && value != "0");
+    local
 }
 
-/// Whether the end lives on the node that made the record.
-pub(super) fn is_local(raw: Option<&RawValue>) -> bool {
-    raw.and_then(|raw| serde_json::from_str::<Local>(raw.get()).ok())
-        .and_then(|local| local.id)
-        .is_some_and(|id| id != Number(0))
-}
-
-/// Reads one end; what does not fit is taken as absent.
-pub(super) fn read(
-    raw: Option<&RawValue>,
-    ip: Option<&str>,
-    names: Option<&RawValue>,
-    service: Option<&RawValue>,
-) -> Endpoint {
-    let raw: RawEndpoint<'_> = parse(raw).unwrap_or_default();
+/// Reads one end from its endpoint, address, names and Service. In flat flows
+/// other programs may use the endpoint's key for something that is no object.
+///
+/// # Errors
+///
+/// An endpoint without which its labels would be lost unseen.
+pub(super) fn read([raw, ip, names, service]: [&str; 4]) -> Result<Endpoint, Refused> {
+    let raw = match raw.starts_with('{') {
+        true => serde_json::from_str::<RawEndpoint<'_>>(raw)
+            .map_err(|error| Refused::Broken(format!("an end of the flow cannot be read: {error}")))?,
+        false => RawEndpoint::default(),
+    };
     let mut labels: Vec<Label> = raw.labels.iter().flatten().map(|label| Label::parse(label)).collect();
     labels.sort();
     labels.dedup();
-    Endpoint {
+    Ok(Endpoint {
         labels,
         identity: raw.identity.and_then(|n| u32::try_from(n.0).ok()).filter(|&n| n != 0),
         namespace: boxed(raw.namespace),
         pod: boxed(raw.pod_name),
         workload: raw.workloads.into_iter().flatten().find_map(workload),
-        ip: ip.and_then(|ip| ip.parse().ok()),
+        ip: ip.parse().ok(),
         names: dns_names(names),
         service: parse::<RawService<'_>>(service).and_then(service_name),
-    }
+    })
 }
 
-fn parse<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
-    serde_json::from_str(raw?.get()).ok()
+fn parse<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
+    serde_json::from_str(raw).ok()
 }
 
 fn boxed(text: Option<Text<'_>>) -> Option<Box<str>> {
@@ -89,7 +87,7 @@ fn service_name(raw: RawService<'_>) -> Option<ObjectName> {
     Some(ObjectName { namespace: boxed(raw.namespace), name: boxed(raw.name)? })
 }
 
-fn dns_names(raw: Option<&RawValue>) -> Vec<Box<str>> {
+fn dns_names(raw: &str) -> Vec<Box<str>> {
     let mut names: Vec<Box<str>> = parse::<Vec<Text<'_>>>(raw)
         .iter()
         .flatten()

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::value::{Text, Word};
 use super::{Fields, endpoint};
@@ -37,7 +36,7 @@ const TO_ENDPOINT: u64 = 101;
 /// What made the record: `event_type`, or where a field mask took it away,
 /// a field that only one kind of record has.
 pub(super) fn event(fields: &Fields<'_>) -> Event {
-    let kind = fields.event_type.map_or(0, |event| event.kind.0);
+    let kind = fields.event_type.map_or(0, |event| event.kind);
     match kind {
         1 => Event::Drop,
         4 => trace(fields),
@@ -45,14 +44,14 @@ pub(super) fn event(fields: &Fields<'_>) -> Event {
         129 => Event::Proxy,
         3 | 7 | 130 => Event::Other,
         _ => {
-            let record_type = fields.kind.as_ref().map_or("", |k| k.name(&["", "L3_L4", "L7", "SOCK"]));
+            let record_type = fields.kind.map_or("", |k| k.name(&["", "L3_L4", "L7", "SOCK"]));
             match record_type {
                 "L7" => Event::Proxy,
                 "SOCK" => Event::Other,
                 _ if fields.l7.is_some() => Event::Proxy,
                 _ if fields.trace_observation_point.is_some() => trace(fields),
-                _ if fields.file.is_some() => Event::Drop,
-                _ if fields.policy_match_type.is_some() => Event::Verdict,
+                _ if fields.has_file => Event::Drop,
+                _ if fields.has_match_type => Event::Verdict,
                 _ => Event::Unstated,
             }
         }
@@ -61,10 +60,10 @@ pub(super) fn event(fields: &Fields<'_>) -> Event {
 
 /// A trace proves that policy let the packet pass only where policy has been asked before.
 fn trace(fields: &Fields<'_>) -> Event {
-    let before = match &fields.trace_observation_point {
+    let before = match fields.trace_observation_point {
         Some(Word::Number(TO_ENDPOINT)) => false,
         Some(point) => point.name(&TRACE_POINTS).starts_with("FROM_"),
-        None => fields.event_type.is_some_and(|event| (5..=10).contains(&event.sub_type.0)),
+        None => fields.event_type.is_some_and(|event| (5..=10).contains(&event.sub_type)),
     };
     if before { Event::TraceBeforePolicy } else { Event::Trace }
 }
@@ -76,7 +75,7 @@ impl Fields<'_> {
     ///
     /// [`Unjudged`] where the record is no evidence either way.
     pub(crate) fn outcome(&self, event: Event) -> Result<Outcome, Unjudged> {
-        let verdict = self.verdict.as_ref().map_or("", |verdict| verdict.name(&VERDICTS));
+        let verdict = self.verdict.map_or("", |verdict| verdict.name(&VERDICTS));
         match (verdict, event) {
             (_, Event::Other) | ("TRACED" | "TRANSLATED", _) => Err(Unjudged::NotPackets),
             ("FORWARDED" | "REDIRECTED", _) => Ok(Outcome::Forwarded),
@@ -95,15 +94,15 @@ impl Fields<'_> {
     }
 
     fn dropped(&self) -> Outcome {
-        let code = match &self.drop_reason_desc {
-            Some(Word::Name(name)) if !name.is_empty() && **name != *reason::UNKNOWN => {
+        let code = match self.drop_reason_desc {
+            Some(Word::Name(name)) if !name.is_empty() && name != reason::UNKNOWN => {
                 return reason::outcome(name);
             }
-            Some(Word::Number(code)) if *code != 0 => Some(*code),
+            Some(Word::Number(code)) if code != 0 => Some(code),
             _ => None,
         };
-        let sub_type = || self.event_type.filter(|event| event.kind.0 == 1).map(|event| event.sub_type.0);
-        let code = code.or_else(|| self.drop_reason.map(|n| n.0)).or_else(sub_type).filter(|&code| code != 0);
+        let sub_type = || self.event_type.filter(|event| event.kind == 1).map(|event| event.sub_type);
+        let code = code.or(self.drop_reason).or_else(sub_type).filter(|&code| code != 0);
         code.map_or(Outcome::Denied(Denial::Unstated), reason::outcome_of_code)
     }
 
@@ -135,7 +134,7 @@ impl Fields<'_> {
 #[derive(Deserialize, Default)]
 pub(crate) struct Layer7<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Option<Word<'a>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow)]
     http: Option<Http<'a>>,
     #[serde(borrow)]
@@ -160,13 +159,13 @@ struct Dns<'a> {
 
 impl<'a> Layer7<'a> {
     /// Reads the object; what does not fit is taken as empty.
-    pub(crate) fn read(raw: &'a RawValue) -> Self {
-        serde_json::from_str(raw.get()).unwrap_or_default()
+    pub(crate) fn read(raw: &'a str) -> Self {
+        serde_json::from_str(raw).unwrap_or_default()
     }
 
     /// Whether it is the answer, not the question.
     pub(crate) fn is_response(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.name(&["", "REQUEST", "RESPONSE", "SAMPLE"]) == "RESPONSE")
+        self.kind.as_deref().is_some_and(|kind| kind == "RESPONSE")
     }
 
     /// What was asked.
@@ -182,9 +181,9 @@ impl<'a> Layer7<'a> {
     }
 
     /// The addresses that a DNS answer gives, each with the name that was asked for.
-    pub(crate) fn answers(&self) -> Vec<(IpAddr, String)> {
+    pub(crate) fn answers(&self) -> Vec<(IpAddr, Box<str>)> {
         let Some(Dns { query: Some(query), ips: Some(ips) }) = &self.dns else { return Vec::new() };
         let name = query.trim_end_matches('.');
-        ips.iter().filter_map(|ip| Some((ip.parse().ok()?, name.to_owned()))).collect()
+        ips.iter().filter_map(|ip| Some((ip.parse().ok()?, name.into()))).collect()
     }
 }

@@ -6,170 +6,89 @@
 //! only once.
 
 mod endpoint;
+mod familiar;
 mod judge;
+mod scan;
 mod value;
 
 use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::de::{Error as _, IgnoredAny};
 
-pub(crate) use value::{Number, Present, Text, Word};
-
-use super::record::{Event, Record, Unjudged};
-use super::reply;
+use self::scan::{Entries, NotJson, for_each};
+pub(crate) use self::value::{Number, Text, Word};
+use self::value::{number, text_of, timestamp, word};
+use super::record::{Event, Record, Refused};
+use super::reply::{self, Flags};
 use super::tally::{Example, Span};
 use super::{Endpoint, Flow, ObjectName, Request};
 use crate::traffic::{IcmpFamily, Packet, Side, Transport};
 
 /// A line: `GetFlowsResponse`, `ExportEvent`, or our own normalised row.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(crate) struct Message<'a> {
-    #[serde(borrow)]
     pub(crate) flow: Option<Fields<'a>>,
-    #[serde(borrow, alias = "lostEvents")]
-    pub(crate) lost_events: Option<&'a RawValue>,
-    #[serde(alias = "nodeStatus")]
-    pub(crate) node_status: Option<Present>,
-    #[serde(alias = "agentEvent")]
-    pub(crate) agent_event: Option<Present>,
-    #[serde(alias = "debugEvent")]
-    pub(crate) debug_event: Option<Present>,
-    #[serde(rename = "Event")]
-    pub(crate) hook_event: Option<Present>,
-    #[serde(borrow)]
+    /// How many events it says were lost.
+    pub(crate) lost_events: Option<u64>,
+    /// It is about nodes, the agent or debugging.
+    pub(crate) is_other: bool,
     time: Option<Word<'a>>,
     /// Only on normalised rows: how many packets the row stands for.
-    pub(crate) count: Option<Number>,
-    #[serde(borrow)]
+    pub(crate) count: Option<u64>,
     first_seen: Option<Word<'a>>,
-    #[serde(borrow)]
     last_seen: Option<Word<'a>>,
-    #[serde(borrow)]
-    pub(crate) examples: Option<&'a RawValue>,
+    examples: Option<&'a str>,
 }
 
-/// `lost_events`: how many records were never written.
-#[derive(Deserialize)]
-pub(crate) struct LostEvents {
-    #[serde(default, alias = "numEventsLost")]
-    pub(crate) num_events_lost: Number,
-}
-
-/// The fields of `flow` that tell something about policy.
-#[derive(Deserialize, Default)]
+/// The fields of `flow` that tell something about policy; objects and lists
+/// as raw text.
+#[derive(Default)]
 pub(crate) struct Fields<'a> {
-    #[serde(borrow)]
     time: Option<Word<'a>>,
-    #[serde(borrow)]
-    pub(crate) uuid: Option<Word<'a>>,
-    #[serde(borrow)]
-    pub(crate) verdict: Option<Word<'a>>,
-    #[serde(alias = "dropReason")]
-    pub(crate) drop_reason: Option<Number>,
-    #[serde(borrow, alias = "dropReasonDesc")]
-    pub(crate) drop_reason_desc: Option<Word<'a>>,
-    #[serde(borrow, rename = "IP", alias = "ip")]
-    pub(crate) ip: Option<Addresses<'a>>,
-    pub(crate) l4: Option<Layer4>,
-    #[serde(borrow)]
-    pub(crate) source: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) destination: Option<&'a RawValue>,
-    #[serde(borrow, rename = "Type", alias = "type")]
-    pub(crate) kind: Option<Word<'a>>,
-    #[serde(borrow, alias = "sourceNames")]
-    pub(crate) source_names: Option<&'a RawValue>,
-    #[serde(borrow, alias = "destinationNames")]
-    pub(crate) destination_names: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) l7: Option<&'a RawValue>,
-    reply: Option<bool>,
-    #[serde(alias = "isReply")]
+    uuid: Option<&'a str>,
+    verdict: Option<Word<'a>>,
+    drop_reason: Option<u64>,
+    drop_reason_desc: Option<Word<'a>>,
+    source_ip: &'a str,
+    destination_ip: &'a str,
+    layer4: Layer4,
+    source: &'a str,
+    destination: &'a str,
+    source_names: &'a str,
+    destination_names: &'a str,
+    source_service: &'a str,
+    destination_service: &'a str,
+    kind: Option<Word<'a>>,
+    l7: Option<&'a str>,
+    reply: bool,
     is_reply: Option<bool>,
-    #[serde(alias = "eventType")]
-    pub(crate) event_type: Option<EventType>,
-    #[serde(borrow, alias = "sourceService")]
-    pub(crate) source_service: Option<&'a RawValue>,
-    #[serde(borrow, alias = "destinationService")]
-    pub(crate) destination_service: Option<&'a RawValue>,
-    #[serde(borrow, alias = "trafficDirection")]
-    pub(crate) traffic_direction: Option<Word<'a>>,
-    #[serde(alias = "policyMatchType")]
-    pub(crate) policy_match_type: Option<Number>,
-    #[serde(borrow, alias = "traceObservationPoint")]
-    pub(crate) trace_observation_point: Option<Word<'a>>,
-    pub(crate) file: Option<Present>,
-    #[serde(borrow, alias = "egressDeniedBy")]
-    egress_denied_by: Option<&'a RawValue>,
-    #[serde(borrow, alias = "ingressDeniedBy")]
-    ingress_denied_by: Option<&'a RawValue>,
-    aggregate: Option<Aggregate>,
+    event_type: Option<EventType>,
+    traffic_direction: Option<Word<'a>>,
+    has_match_type: bool,
+    has_file: bool,
+    trace_observation_point: Option<Word<'a>>,
+    egress_denied_by: &'a str,
+    ingress_denied_by: &'a str,
+    /// How many packets an aggregated record stands for (`flow-formats.md` 1.3).
+    weight: u64,
+    looks_like_a_flow: bool,
 }
 
-/// `IP`.
-#[derive(Deserialize, Default)]
-pub(crate) struct Addresses<'a> {
-    #[serde(borrow)]
-    pub(crate) source: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(crate) destination: Option<Text<'a>>,
-}
-
-/// `l4`: at most one of its keys is there.
-#[derive(Deserialize, Default)]
-pub(crate) struct Layer4 {
-    #[serde(rename = "TCP", alias = "tcp")]
-    tcp: Option<Ports>,
-    #[serde(rename = "UDP", alias = "udp")]
-    udp: Option<Ports>,
-    #[serde(rename = "SCTP", alias = "sctp")]
-    sctp: Option<Ports>,
-    #[serde(rename = "ICMPv4", alias = "icmpv4", alias = "icmpV4")]
-    icmp_v4: Option<Icmp>,
-    #[serde(rename = "ICMPv6", alias = "icmpv6", alias = "icmpV6")]
-    icmp_v6: Option<Icmp>,
-    #[serde(rename = "VRRP")]
-    vrrp: Option<Present>,
-    #[serde(rename = "IGMP")]
-    igmp: Option<Present>,
-    /// Only on normalised rows: the number of another protocol.
-    protocol: Option<Number>,
-}
-
-#[derive(Deserialize)]
-struct Ports {
-    #[serde(default, alias = "sourcePort")]
-    source_port: Number,
-    #[serde(default, alias = "destinationPort")]
-    destination_port: Number,
-    flags: Option<reply::Flags>,
-}
-
-#[derive(Deserialize)]
-struct Icmp {
-    #[serde(default, rename = "type")]
-    kind: Number,
+/// `l4`: protocol, ports and flags.
+#[derive(Clone, Copy, Default)]
+struct Layer4 {
+    packet: Option<Packet>,
+    source_port: Option<u16>,
+    flags: Option<Flags>,
 }
 
 /// `event_type`: which part of Cilium made the record.
-#[derive(Deserialize, Clone, Copy)]
-pub(crate) struct EventType {
-    #[serde(default, rename = "type")]
-    pub(crate) kind: Number,
-    #[serde(default, alias = "subType")]
-    pub(crate) sub_type: Number,
-}
-
-#[derive(Deserialize)]
-struct Aggregate {
-    #[serde(default, alias = "ingressFlowCount")]
-    ingress_flow_count: Number,
-    #[serde(default, alias = "egressFlowCount")]
-    egress_flow_count: Number,
-    #[serde(default, alias = "unknownDirectionFlowCount")]
-    unknown_direction_flow_count: Number,
+#[derive(Clone, Copy, Default)]
+struct EventType {
+    kind: u64,
+    sub_type: u64,
 }
 
 #[derive(Deserialize)]
@@ -181,6 +100,45 @@ struct DenyingPolicy<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Reads a line that is one object.
+    ///
+    /// # Errors
+    ///
+    /// What `serde_json` has to say of a text that is no JSON.
+    pub(crate) fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+        Self::scan(text).map_err(|NotJson| match serde_json::from_str::<IgnoredAny>(text) {
+            Err(error) => error,
+            Ok(_) => serde_json::Error::custom("its flow is not an object"),
+        })
+    }
+
+    fn scan(text: &'a str) -> Result<Self, NotJson> {
+        let mut message = Self::default();
+        let mut entries = Entries::of(text);
+        while let Some(key) = entries.next_key()? {
+            if key == "flow" && !entries.is_null() {
+                message.flow = Some(entries.take_object(Fields::read_entries)?);
+                continue;
+            }
+            let value = entries.take_value()?;
+            if value == "null" {
+                continue;
+            }
+            match key {
+                "lost_events" | "lostEvents" => message.lost_events = Some(lost_events(value)),
+                "node_status" | "nodeStatus" | "agent_event" | "agentEvent" | "debug_event"
+                | "debugEvent" | "Event" => message.is_other = true,
+                "time" => message.time = word(value),
+                "count" => message.count = number(value),
+                "first_seen" => message.first_seen = word(value),
+                "last_seen" => message.last_seen = word(value),
+                "examples" => message.examples = Some(value),
+                _ => {}
+            }
+        }
+        Ok(message)
+    }
+
     /// The same with this flow in it: for flows that have no wrapper.
     pub(crate) fn with_flow(self, flow: Fields<'a>) -> Self {
         Self { flow: Some(flow), ..self }
@@ -188,16 +146,16 @@ impl<'a> Message<'a> {
 
     /// First and last time of what the message tells.
     pub(crate) fn span(&self) -> Option<Span> {
-        let time = || self.flow.as_ref().and_then(Fields::time).or_else(|| timestamp(self.time.as_ref()));
-        let first = timestamp(self.first_seen.as_ref()).or_else(time)?;
-        Some((first, timestamp(self.last_seen.as_ref()).unwrap_or(first)))
+        let time = || self.flow.as_ref().and_then(Fields::time).or_else(|| timestamp(self.time));
+        let first = timestamp(self.first_seen).or_else(time)?;
+        Some((first, timestamp(self.last_seen).unwrap_or(first)))
     }
 
     /// How many packets the message stands for; `None` for a row that only carries a DNS answer.
     pub(crate) fn weight(&self) -> Option<u64> {
         match self.count {
-            Some(Number(count)) => Some(count).filter(|&count| count != 0),
-            None => Some(self.flow.as_ref().map_or(1, Fields::weight)),
+            Some(count) => Some(count).filter(|&count| count != 0),
+            None => Some(self.flow.as_ref().map_or(1, |flow| flow.weight)),
         }
     }
 
@@ -211,7 +169,7 @@ impl<'a> Message<'a> {
             line: Number,
         }
         self.count?;
-        let examples: Vec<RawExample> = serde_json::from_str(self.examples?.get()).ok()?;
+        let examples: Vec<RawExample> = serde_json::from_str(self.examples?).ok()?;
         Some(examples.into_iter().map(|e| Example { input: e.input, line: e.line.0 }).collect())
     }
 
@@ -219,8 +177,8 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// [`Unjudged`] when the record says nothing of what policy did.
-    pub(crate) fn record(&self) -> Option<Result<Record, Unjudged>> {
+    /// [`Refused`] when the record says nothing of what policy did.
+    pub(crate) fn record(&self) -> Option<Result<Record, Refused>> {
         let fields = self.flow.as_ref()?;
         let weight = self.weight()?;
         Some(fields.record().map(|record| Record {
@@ -231,87 +189,130 @@ impl<'a> Message<'a> {
     }
 }
 
-fn timestamp(word: Option<&Word<'_>>) -> Option<Timestamp> {
-    match word? {
-        Word::Name(text) => text.parse().ok(),
-        Word::Number(_) => None,
+impl<'a> Fields<'a> {
+    /// Reads the object of a flow.
+    ///
+    /// # Errors
+    ///
+    /// [`NotJson`] if it is none.
+    pub(crate) fn read(text: &'a str) -> Result<Self, NotJson> {
+        Self::read_entries(&mut Entries::of(text))
     }
-}
 
-impl Fields<'_> {
+    fn read_entries(entries: &mut Entries<'a>) -> Result<Self, NotJson> {
+        let mut fields = Self { weight: 1, ..Self::default() };
+        let mut has_part_of_a_flow = false;
+        while let Some(key) = entries.next_key()? {
+            let value = match key {
+                "source" | "destination" => entries.take_familiar()?,
+                _ => entries.take_value()?,
+            };
+            if value == "null" {
+                continue;
+            }
+            let known = fields.take(key, value);
+            has_part_of_a_flow |= known
+                && matches!(key.as_bytes(), b"IP" | b"ip" | b"l4" | b"Type" | b"source")
+                || matches!(key, "destination" | "event_type" | "eventType");
+        }
+        fields.looks_like_a_flow = has_part_of_a_flow && fields.verdict.is_some();
+        Ok(fields)
+    }
+
+    /// Takes a field; false if it tells nothing.
+    fn take(&mut self, key: &str, value: &'a str) -> bool {
+        match key {
+            "time" => self.time = word(value),
+            "uuid" => self.uuid = Some(text_of(value)),
+            "verdict" => self.verdict = word(value),
+            "drop_reason" | "dropReason" => self.drop_reason = number(value),
+            "drop_reason_desc" | "dropReasonDesc" => self.drop_reason_desc = word(value),
+            "IP" | "ip" => for_each(value, |key, value| match key {
+                "source" => self.source_ip = text_of(value),
+                "destination" => self.destination_ip = text_of(value),
+                _ => {}
+            }),
+            "l4" => self.layer4 = Layer4::read(value),
+            "source" => self.source = value,
+            "destination" => self.destination = value,
+            "Type" => self.kind = word(value),
+            "source_names" | "sourceNames" => self.source_names = value,
+            "destination_names" | "destinationNames" => self.destination_names = value,
+            "source_service" | "sourceService" => self.source_service = value,
+            "destination_service" | "destinationService" => self.destination_service = value,
+            "l7" => self.l7 = Some(value),
+            "reply" => self.reply = value == "true",
+            "is_reply" | "isReply" => self.is_reply = value.parse().ok(),
+            "event_type" | "eventType" => self.event_type = Some(EventType::read(value)),
+            "traffic_direction" | "trafficDirection" => self.traffic_direction = word(value),
+            "policy_match_type" | "policyMatchType" => self.has_match_type = true,
+            "trace_observation_point" | "traceObservationPoint" => self.trace_observation_point = word(value),
+            "file" => self.has_file = true,
+            "egress_denied_by" | "egressDeniedBy" => self.egress_denied_by = value,
+            "ingress_denied_by" | "ingressDeniedBy" => self.ingress_denied_by = value,
+            "aggregate" => self.weight = aggregated(value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether the object holds what only a flow has: what tells a flat flow from other JSON.
+    pub(crate) fn looks_like_a_flow(&self) -> bool {
+        self.looks_like_a_flow
+    }
+
     /// When the packet was seen.
     pub(crate) fn time(&self) -> Option<Timestamp> {
-        timestamp(self.time.as_ref())
-    }
-
-    /// Whether anything in the object is a flow's: what tells a flat flow from other JSON.
-    pub(crate) fn looks_like_a_flow(&self) -> bool {
-        self.verdict.is_some()
-            && (self.ip.is_some()
-                || self.l4.is_some()
-                || self.kind.is_some()
-                || self.source.is_some()
-                || self.destination.is_some()
-                || self.event_type.is_some())
-    }
-
-    /// How many packets the record stands for (`flow-formats.md` 1.3, `aggregate`).
-    pub(crate) fn weight(&self) -> u64 {
-        self.aggregate.as_ref().map_or(1, |a| {
-            let sum = a.ingress_flow_count.0.saturating_add(a.egress_flow_count.0);
-            sum.saturating_add(a.unknown_direction_flow_count.0).max(1)
-        })
+        timestamp(self.time)
     }
 
     /// The record's uuid as a number.
     pub(crate) fn uuid(&self) -> Option<u128> {
-        let Some(Word::Name(text)) = &self.uuid else { return None };
         let mut digits = 0u32;
         let mut value = 0u128;
-        for byte in text.bytes().filter(|&b| b != b'-') {
-            value = value << 4 | u128::from(char::from(byte).to_digit(16)?);
+        for byte in self.uuid?.bytes() {
+            let digit = match byte {
+                b'-' => continue,
+                b'0'..=b'9' => byte - b'0',
+                b'a'..=b'f' => byte - b'a' + 10,
+                b'A'..=b'F' => byte - b'A' + 10,
+                _ => return None,
+            };
+            value = value << 4 | u128::from(digit);
             digits += 1;
         }
         (digits == 32).then_some(value)
     }
 
+    /// Both addresses as they are written.
+    pub(crate) fn ips(&self) -> Option<(&'a str, &'a str)> {
+        let known = !self.source_ip.is_empty() || !self.destination_ip.is_empty();
+        known.then_some((self.source_ip, self.destination_ip))
+    }
+
     /// Protocol and destination port, and the port of the source.
     pub(crate) fn packet(&self) -> (Packet, Option<u16>) {
-        let Some(l4) = &self.l4 else { return (Packet::Other(None), None) };
-        let transports = [(Transport::Tcp, &l4.tcp), (Transport::Udp, &l4.udp), (Transport::Sctp, &l4.sctp)];
-        for (transport, ports) in transports {
-            if let Some(ports) = ports {
-                let source = port(ports.source_port).filter(|&p| p != 0);
-                return (Packet::Port(transport, port(ports.destination_port).unwrap_or(0)), source);
-            }
-        }
-        let icmp = |family, icmp: &Icmp| Packet::Icmp(family, u8::try_from(icmp.kind.0).unwrap_or(u8::MAX));
-        let packet = match l4 {
-            Layer4 { icmp_v4: Some(v4), .. } => icmp(IcmpFamily::V4, v4),
-            Layer4 { icmp_v6: Some(v6), .. } => icmp(IcmpFamily::V6, v6),
-            Layer4 { vrrp: Some(_), .. } => Packet::Other(Some(112)),
-            Layer4 { igmp: Some(_), .. } => Packet::Other(Some(2)),
-            Layer4 { protocol, .. } => Packet::Other(protocol.and_then(|n| u8::try_from(n.0).ok())),
-        };
-        (packet, None)
+        (self.layer4.packet.unwrap_or(Packet::Other(None)), self.layer4.source_port)
     }
 
     /// Whether the packet answers a connection of the other end.
     pub(crate) fn is_reply(&self) -> bool {
-        let said = self.is_reply.or_else(|| self.reply.filter(|&reply| reply));
+        let said = self.is_reply.or(self.reply.then_some(true));
         said.unwrap_or_else(|| {
             let (packet, source_port) = self.packet();
-            let flags = self.l4.as_ref().and_then(|l4| l4.tcp.as_ref()?.flags);
-            reply::looks_like_one(packet, source_port, flags)
+            reply::looks_like_one(packet, source_port, self.layer4.flags)
         })
     }
 
     /// The policies that denied the packet, sorted.
     pub(crate) fn denied_by(&self) -> Vec<ObjectName> {
-        let mut names: Vec<ObjectName> = [self.egress_denied_by, self.ingress_denied_by]
+        let lists = [self.egress_denied_by, self.ingress_denied_by];
+        if lists.iter().all(|list| list.is_empty()) {
+            return Vec::new();
+        }
+        let mut names: Vec<ObjectName> = lists
             .into_iter()
-            .flatten()
-            .filter_map(|raw| serde_json::from_str::<Vec<DenyingPolicy<'_>>>(raw.get()).ok())
+            .filter_map(|list| serde_json::from_str::<Vec<DenyingPolicy<'_>>>(list).ok())
             .flatten()
             .filter_map(|policy| {
                 Some(ObjectName {
@@ -329,16 +330,17 @@ impl Fields<'_> {
     ///
     /// # Errors
     ///
-    /// [`Unjudged`] when the record says nothing of what policy did.
-    pub(crate) fn record(&self) -> Result<Record, Unjudged> {
+    /// [`Refused`] when the record says nothing of what policy did.
+    pub(crate) fn record(&self) -> Result<Record, Refused> {
         let event = self.event();
         let outcome = self.outcome(event)?;
         let side = self.side(event, &outcome);
         let (packet, source_port) = self.packet();
-        let (source, destination) = (self.source_endpoint(), self.destination_endpoint());
+        let (source, destination) = (self.source_endpoint()?, self.destination_endpoint()?);
         Ok(Record {
             uuid: self.uuid(),
             event,
+            answers: self.answers(),
             ..Record::new(Flow {
                 source,
                 destination,
@@ -359,40 +361,41 @@ impl Fields<'_> {
     }
 
     /// The addresses that a DNS answer in the record gives, each with the name.
-    pub(crate) fn answers(&self) -> Vec<(IpAddr, String)> {
+    pub(crate) fn answers(&self) -> Vec<(IpAddr, Box<str>)> {
         self.l7.map_or_else(Vec::new, |raw| judge::Layer7::read(raw).answers())
     }
 
     /// The end that sent the packet.
-    pub(crate) fn source_endpoint(&self) -> Endpoint {
-        let ip = self.ip.as_ref().and_then(|ip| ip.source.as_deref());
-        endpoint::read(self.source, ip, self.source_names, self.source_service)
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if it cannot be read.
+    pub(crate) fn source_endpoint(&self) -> Result<Endpoint, Refused> {
+        endpoint::read(self.source_texts())
     }
 
     /// The end that it was sent to.
-    pub(crate) fn destination_endpoint(&self) -> Endpoint {
-        let ip = self.ip.as_ref().and_then(|ip| ip.destination.as_deref());
-        endpoint::read(self.destination, ip, self.destination_names, self.destination_service)
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if it cannot be read.
+    pub(crate) fn destination_endpoint(&self) -> Result<Endpoint, Refused> {
+        endpoint::read(self.destination_texts())
     }
 
-    /// All text that says who the source is.
-    pub(crate) fn source_texts(&self) -> [&str; 4] {
-        let ip = self.ip.as_ref().and_then(|ip| ip.source.as_deref()).unwrap_or_default();
-        let [end, names, service] = [self.source, self.source_names, self.source_service].map(text);
-        [end, ip, names, service]
+    /// All text that says who the source is: endpoint, address, names, Service.
+    pub(crate) fn source_texts(&self) -> [&'a str; 4] {
+        [self.source, self.source_ip, self.source_names, self.source_service]
     }
 
     /// All text that says who the destination is.
-    pub(crate) fn destination_texts(&self) -> [&str; 4] {
-        let ip = self.ip.as_ref().and_then(|ip| ip.destination.as_deref()).unwrap_or_default();
-        let [end, names, service] =
-            [self.destination, self.destination_names, self.destination_service].map(text);
-        [end, ip, names, service]
+    pub(crate) fn destination_texts(&self) -> [&'a str; 4] {
+        [self.destination, self.destination_ip, self.destination_names, self.destination_service]
     }
 
     /// The end whose policy decided; see `flow-formats.md` 6.3.
     pub(crate) fn direction(&self) -> Option<Side> {
-        match self.traffic_direction.as_ref()?.name(&["", "INGRESS", "EGRESS"]) {
+        match self.traffic_direction?.name(&["", "INGRESS", "EGRESS"]) {
             "INGRESS" => Some(Side::Ingress),
             "EGRESS" => Some(Side::Egress),
             _ => None,
@@ -405,10 +408,85 @@ impl Fields<'_> {
     }
 }
 
-fn text<'a>(raw: Option<&'a RawValue>) -> &'a str {
-    raw.map_or("", RawValue::get)
+impl Layer4 {
+    fn read(text: &str) -> Self {
+        let mut layer4 = Self::default();
+        for_each(text, |key, value| match key {
+            "TCP" | "tcp" => layer4.ports(Transport::Tcp, value),
+            "UDP" | "udp" => layer4.ports(Transport::Udp, value),
+            "SCTP" | "sctp" => layer4.ports(Transport::Sctp, value),
+            "ICMPv4" | "icmpv4" => layer4.packet = Some(icmp(IcmpFamily::V4, value)),
+            "ICMPv6" | "icmpv6" => layer4.packet = Some(icmp(IcmpFamily::V6, value)),
+            "VRRP" => layer4.packet = Some(Packet::Other(Some(112))),
+            "IGMP" => layer4.packet = Some(Packet::Other(Some(2))),
+            // Only on normalised rows: the number of another protocol.
+            "protocol" => {
+                layer4.packet = Some(Packet::Other(number(value).and_then(|n| u8::try_from(n).ok())));
+            }
+            _ => {}
+        });
+        layer4
+    }
+
+    fn ports(&mut self, transport: Transport, text: &str) {
+        let mut destination = 0;
+        for_each(text, |key, value| match key {
+            "source_port" | "sourcePort" => self.source_port = port(value).filter(|&port| port != 0),
+            "destination_port" | "destinationPort" => destination = port(value).unwrap_or(0),
+            "flags" => {
+                let mut flags = Flags::default();
+                for_each(value, |flag, value| match flag {
+                    "SYN" => flags.syn = value == "true",
+                    "ACK" => flags.ack = value == "true",
+                    _ => {}
+                });
+                self.flags = Some(flags);
+            }
+            _ => {}
+        });
+        self.packet = Some(Packet::Port(transport, destination));
+    }
 }
 
-fn port(number: Number) -> Option<u16> {
-    u16::try_from(number.0).ok()
+impl EventType {
+    fn read(text: &str) -> Self {
+        let mut event = Self::default();
+        for_each(text, |key, value| match key {
+            "type" => event.kind = number(value).unwrap_or(0),
+            "sub_type" | "subType" => event.sub_type = number(value).unwrap_or(0),
+            _ => {}
+        });
+        event
+    }
+}
+
+/// An absent type is 0, as protobuf has it.
+fn icmp(family: IcmpFamily, text: &str) -> Packet {
+    let mut kind = 0;
+    for_each(text, |key, value| {
+        if key == "type" {
+            kind = number(value).and_then(|n| u8::try_from(n).ok()).unwrap_or(u8::MAX);
+        }
+    });
+    Packet::Icmp(family, kind)
+}
+
+fn port(value: &str) -> Option<u16> {
+    number(value).and_then(|n| u16::try_from(n).ok())
+}
+
+fn lost_events(text: &str) -> u64 {
+    let mut lost = 0;
+    for_each(text, |key, value| {
+        if matches!(key, "num_events_lost" | "numEventsLost") {
+            lost = number(value).unwrap_or(1);
+        }
+    });
+    lost
+}
+
+fn aggregated(text: &str) -> u64 {
+    let mut sum = 0u64;
+    for_each(text, |_, value| sum = sum.saturating_add(number(value).unwrap_or(0)));
+    sum.max(1)
 }

@@ -11,8 +11,9 @@ use super::repeats::Twin;
 use super::{EXAMPLES, Entry, Example, Key, Span, Tally};
 use crate::flow::hubble::Message;
 use crate::flow::read::Sink;
+use crate::flow::record::Refused;
 use crate::flow::reply::FIRST_EPHEMERAL;
-use crate::flow::{Denial, Endpoint, Event, Flow, ObjectName, Origin, Outcome, Record, Request, Unjudged};
+use crate::flow::{Denial, Endpoint, Event, Flow, ObjectName, Origin, Outcome, Record, Request};
 use crate::traffic::{Packet, Side, Transport};
 
 /// What is counted, once the ends are known.
@@ -38,13 +39,17 @@ impl Tally {
             self.repeated += 1;
             return;
         }
+        let span = record.time.map(|time| (time, time));
+        for (ip, name) in &record.answers {
+            self.answers.add(*ip, name, span);
+        }
         let flow = &record.flow;
         let end = |end: &Endpoint| FxBuildHasher.hash_one((end.ip, &end.namespace, &end.pod, &end.names));
         let ends = (end(&flow.source), end(&flow.destination));
         let seen = Seen {
             event: record.event,
             weight: record.weight,
-            span: record.time.map(|time| (time, time)),
+            span,
             packet_number: Some(FxBuildHasher.hash_one((ends, flow.packet, flow.source_port))),
             ..self.seen(flow)
         };
@@ -64,7 +69,7 @@ impl Tally {
     }
 
     /// Counts a Hubble message without making a record of it.
-    fn add_message(&mut self, message: &Message<'_>, input: u32, line: u64) -> Result<(), Unjudged> {
+    fn add_message(&mut self, message: &Message<'_>, input: u32, line: u64) -> Result<(), Refused> {
         let Some(fields) = &message.flow else { return Ok(()) };
         if fields.uuid().is_some_and(|uuid| !self.uuids.insert(uuid)) {
             self.repeated += 1;
@@ -78,10 +83,9 @@ impl Tally {
         let outcome = fields.outcome(event)?;
         let Some(weight) = message.weight() else { return Ok(()) };
         let (packet, source_port) = fields.packet();
-        let addresses = fields.ip.as_ref().map(|ip| (ip.source.as_deref(), ip.destination.as_deref()));
-        let source = self.end(&fields.source_texts(), || fields.source_endpoint());
-        let destination = self.end(&fields.destination_texts(), || fields.destination_endpoint());
-        let packet_number = match addresses {
+        let source = self.end(&fields.source_texts(), || fields.source_endpoint())?;
+        let destination = self.end(&fields.destination_texts(), || fields.destination_endpoint())?;
+        let packet_number = match fields.ips() {
             Some(addresses) => FxBuildHasher.hash_one((addresses, packet, source_port)),
             None => FxBuildHasher.hash_one((source, destination, packet, source_port)),
         };
@@ -115,7 +119,11 @@ impl Tally {
     }
 
     /// The end that is written as these texts.
-    fn end(&mut self, texts: &[&str], parse: impl FnOnce() -> Endpoint) -> EndId {
+    fn end(
+        &mut self,
+        texts: &[&str],
+        parse: impl FnOnce() -> Result<Endpoint, Refused>,
+    ) -> Result<EndId, Refused> {
         self.text.clear();
         for text in texts {
             self.text.push_str(text);
@@ -267,7 +275,7 @@ impl Sink for Tally {
         self.twins.clear();
     }
 
-    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Unjudged> {
+    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Refused> {
         self.add_message(message, self.current, origin.line)
     }
 
