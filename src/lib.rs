@@ -17,6 +17,7 @@ pub mod report;
 pub mod schema;
 pub mod source;
 pub mod spelling;
+pub mod suggest;
 pub mod traffic;
 pub mod version;
 pub mod yaml;

@@ -101,6 +101,29 @@ impl Files {
     }
 }
 
+impl Files {
+    /// Tells which documents are no YAML. Templates are passed over in silence:
+    /// they are not meant to be.
+    ///
+    /// # Errors
+    /// When the stream cannot be written.
+    pub fn tell_broken(&self, trees: &[Tree<'_>], streams: &mut Streams<'_>) -> io::Result<()> {
+        for error in trees.iter().flat_map(|tree| &tree.errors) {
+            let source = &self.sources[error.span.file];
+            if source.text.contains("{{") {
+                continue;
+            }
+            let (line, column) = source.position(error.span.start);
+            writeln!(
+                streams.err,
+                "warning: {}:{line}:{column}: cannot read this as YAML: {}",
+                source.name, error.message
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// Where flows come from.
 #[derive(Debug, Args)]
 pub struct FlowArguments {

@@ -2,6 +2,7 @@
 
 mod explain;
 mod input;
+mod suggest;
 mod verdict;
 
 use std::io::Write;
@@ -46,6 +47,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Suggest(suggest::Arguments),
     Verdict(verdict::Arguments),
     Explain(explain::Arguments),
 }
@@ -64,6 +66,7 @@ pub struct Streams<'w> {
 /// When a stream cannot be written.
 pub fn run(arguments: Arguments, streams: &mut Streams<'_>) -> std::io::Result<Exit> {
     match arguments.command {
+        Command::Suggest(arguments) => suggest::run(&arguments, streams),
         Command::Verdict(arguments) => verdict::run(&arguments, streams),
         Command::Explain(arguments) => explain::run(&arguments, streams),
     }

@@ -23,6 +23,7 @@ use std::net::IpAddr;
 
 pub use input::Input;
 pub use read::{Options, read};
+pub use reason::explain as explain_reason;
 pub use record::{Event, Origin, Record, Unjudged};
 pub use summary::{Broken, BrokenKind, BrokenLine, LineKind, Summary, Unreadable};
 pub use tally::{Distinct, Example, Keep, Span, Tally, tally};
