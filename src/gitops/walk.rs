@@ -14,6 +14,7 @@ use super::config_maps::{ConfigMaps, file_of};
 use super::deployment::{Deployment, Targets, steers};
 use super::fault::{Fault, FaultKind};
 use super::files::{Files, join};
+use super::flux;
 use super::helm::{self, Release};
 use super::links::{Link, Linked, Links};
 use super::placement::{Context, placement};
@@ -60,8 +61,10 @@ pub(super) fn read<'t>(
     mut objects: Vec<Object<'t>>,
     root: &Path,
 ) -> Tree<'t> {
-    let files = Files::read(sources, root);
     let documents: FxHashMap<FileId, &'t Document<'t>> = documents.iter().map(|d| (d.file, d)).collect();
+    let files = Files::read(sources, root, |id| {
+        documents.get(&id).is_some_and(|document| flux::is_of_flux(document))
+    });
     let mut by_file: FxHashMap<FileId, Vec<usize>> = FxHashMap::default();
     for (at, object) in objects.iter().enumerate() {
         by_file.entry(file_of(object)).or_default().push(at);
