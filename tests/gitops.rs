@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use policyfix::gitops::{Applied, Namespace, Placement, Tree, Variables};
+use policyfix::gitops::{Applied, FaultKind, Namespace, Placement, Tree, Variables};
 use policyfix::manifest::objects;
 use policyfix::source::{Source, Sources};
 use policyfix::yaml::parse;
@@ -38,6 +38,17 @@ fn with_tree<T>(root: &Path, look: impl FnOnce(&Sources, &Tree<'_>) -> T) -> T {
     let documents: Vec<_> = sources.iter().map(|(id, source)| parse(id, &source.text)).collect();
     let objects = documents.iter().flat_map(objects).collect();
     look(&sources, &Tree::read(&sources, &documents, objects, root))
+}
+
+/// The faults of a tree that is made up on the spot.
+fn faults_of(files: impl Iterator<Item = (String, String)>) -> Vec<FaultKind> {
+    let mut sources = Sources::default();
+    for (name, text) in files {
+        sources.add(Source::new(name.clone().into(), name, text));
+    }
+    let documents: Vec<_> = sources.iter().map(|(id, source)| parse(id, &source.text)).collect();
+    let objects = documents.iter().flat_map(objects).collect();
+    Tree::read(&sources, &documents, objects, Path::new("")).faults.into_iter().map(|f| f.kind).collect()
 }
 
 fn table(sources: &Sources, tree: &Tree<'_>) -> String {
@@ -205,4 +216,25 @@ fn layers_of_kustomizations_work_in_the_order_of_kustomize() {
 #[test]
 fn clusters_that_share_a_base_are_kept_apart() {
     check("clusters");
+}
+
+#[test]
+fn a_chain_of_kustomizations_without_end_is_cut_off() {
+    let link = |at: usize| {
+        (format!("d{at}/kustomization.yaml"), format!("resources: [../d{}]\n", at.saturating_sub(1)))
+    };
+    let faults = faults_of((0..1_000).rev().map(link));
+    assert!(faults.iter().any(|fault| matches!(fault, FaultKind::TooDeep(_))), "{faults:?}");
+    assert!(faults.iter().any(|fault| matches!(fault, FaultKind::Cycle(_))), "{faults:?}");
+}
+
+#[test]
+fn flux_kustomizations_that_deploy_each_other_come_to_an_end() {
+    let steering = |at: usize| {
+        let text = format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: k{at}}}\nspec: {{path: ./c, namePrefix: p-, sourceRef: {{name: a}}}}\n"
+        );
+        (format!("c/{at}.yaml"), text)
+    };
+    faults_of((0..3).map(steering));
 }

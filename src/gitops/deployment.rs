@@ -23,6 +23,8 @@ use crate::source::Span;
 
 /// A folder that is deployed.
 pub(super) struct Deployment<'r, 't> {
+    /// What asks for it.
+    pub(super) place: Span,
     pub(super) folder: &'r str,
     pub(super) layer: Layer<'t>,
     /// Components that are added to the folder's own, relative to it.
@@ -32,10 +34,14 @@ pub(super) struct Deployment<'r, 't> {
     pub(super) context: Context,
 }
 
-/// Whether the object applies others.
+/// Whether the object makes others: a release, or something that deploys folders.
 pub(super) fn steers(object: &Object<'_>) -> bool {
+    deploys(object) || object.is(helm::GROUP, "HelmRelease")
+}
+
+/// Whether the object deploys folders of a repository.
+pub(super) fn deploys(object: &Object<'_>) -> bool {
     object.is(flux::GROUP, "Kustomization")
-        || object.is(helm::GROUP, "HelmRelease")
         || object.is(argo::GROUP, "Application")
         || object.is(argo::GROUP, "ApplicationSet")
 }
@@ -63,15 +69,13 @@ impl<'r> Targets<'r> {
     pub(super) fn read(files: &'r Files, objects: &[Object<'_>]) -> (Self, FxHashSet<&'r str>) {
         let mut targets = Self { files, own_sources: FxHashSet::default(), missing: Vec::new() };
         let mut written = Vec::new();
-        for (at, object) in objects.iter().enumerate().filter(|(_, object)| steers(object)) {
+        for (at, object) in objects.iter().enumerate().filter(|(_, object)| deploys(object)) {
             let item = Rendition::as_written(at, object);
-            if object.group() == helm::GROUP {
-                continue;
-            }
             let Some(steering) = Steering::new(object, &item, &Variables::unseen()) else { continue };
             let near = files.path(file_of(object));
             if object.group() == flux::GROUP {
-                written.push((flux_path(&steering).0.to_owned(), flux_path(&steering).1.to_owned(), near));
+                let (source, path) = flux_path(&steering);
+                written.push((source.to_owned(), path.to_owned(), near));
                 continue;
             }
             for application in argo::applications(&steering, files) {
@@ -149,6 +153,7 @@ impl<'r> Targets<'r> {
         let (source, path) = flux_path(steering);
         let folder = self.folder(SourcePath { source, path, place: steering.place("/spec/path") }, near)?;
         Some(Deployment {
+            place: object.place(),
             folder,
             layer: flux::layer(steering),
             components: steering.list("/spec/components").iter().filter_map(text_of).collect(),
@@ -184,6 +189,7 @@ impl<'r> Targets<'r> {
             |target| named(&target.value, target.span, &Variables::unseen()),
         );
         Some(Deployment {
+            place: object.place(),
             folder,
             layer: Layer::default(),
             components: Vec::new(),
@@ -228,6 +234,7 @@ impl<'r> Targets<'r> {
             let recurses = source.pointer("/directory/recurse").and_then(Json::as_bool) == Some(true);
             let components = source.pointer("/kustomize/components").and_then(Json::as_array);
             deployments.push(Deployment {
+                place: object.place(),
                 folder: templates.unwrap_or(folder),
                 layer: argo::layer(source, &at, steering),
                 components: components.into_iter().flatten().filter_map(text_of).collect(),

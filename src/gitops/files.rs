@@ -34,11 +34,13 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn read(sources: &Sources, root: &Path) -> Self {
+    /// Takes in all files. `is_other` knows those that are no kustomization
+    /// though they are called like one.
+    pub(super) fn read(sources: &Sources, root: &Path, is_other: impl Fn(FileId) -> bool) -> Self {
         let mut files = Self::default();
         files.folders.insert("".into(), Folder::default());
         for (id, source) in sources.iter() {
-            files.add(id, path_in(source, root).into());
+            files.add(id, path_in(source, root).into(), is_other(id));
         }
         files.scope = files.common_folder();
         let Self { folders, paths, .. } = &mut files;
@@ -51,10 +53,10 @@ impl Files {
         files
     }
 
-    fn add(&mut self, id: FileId, path: Box<str>) {
+    fn add(&mut self, id: FileId, path: Box<str>, is_other: bool) {
         let (parent, name) = split(&path);
         let folder = self.folder_mut(parent);
-        match KUSTOMIZATION.contains(&name) {
+        match KUSTOMIZATION.contains(&name) && !is_other {
             true => folder.kustomizations.push(id),
             false => folder.files.push(id),
         }
@@ -205,7 +207,7 @@ mod tests {
         for name in ["a/apps/one/x.yaml", "a/apps/two/x.yaml"] {
             sources.add(Source::new(name.into(), name.into(), String::new()));
         }
-        let files = Files::read(&sources, Path::new(""));
+        let files = Files::read(&sources, Path::new(""), |_| false);
         assert!(files.would_hold("a/apps/three"));
         assert!(!files.would_hold("a/apps-more") && !files.would_hold("a/base") && !files.would_hold("../a"));
     }
@@ -216,7 +218,7 @@ mod tests {
         for name in ["x/one/apps/web/a.yaml", "x/two/apps/web/a.yaml"] {
             sources.add(Source::new(name.into(), name.into(), String::new()));
         }
-        let files = Files::read(&sources, Path::new(""));
+        let files = Files::read(&sources, Path::new(""), |_| false);
         assert_eq!(files.at_root("./apps/web", "x/two/flux/ks.yaml"), Some("x/two/apps/web"));
         assert_eq!(files.at_root("./x/one", ""), Some("x/one"));
         assert_eq!(files.at_root("./nowhere", ""), None);

@@ -9,12 +9,20 @@ use super::kustomization::{AddedLabel, LabelReach, Layer};
 use super::patch::Patch;
 use super::steering::Steering;
 use super::variables::Variables;
+use crate::yaml::Tree as Document;
 
 /// Flux's API group for Kustomizations.
 pub(super) const GROUP: &str = "kustomize.toolkit.fluxcd.io";
 
 /// The name that `flux bootstrap` gives to the repository it works on.
 pub(super) const BOOTSTRAP_SOURCE: &str = "flux-system";
+
+/// Whether a file begins with an object of Flux, whose kind is Kustomization too:
+/// some are called `kustomization.yaml`.
+pub(super) fn is_of_flux(document: &Document<'_>) -> bool {
+    let api_version = document.roots().next().and_then(|(_, root)| root.get("apiVersion")?.text());
+    api_version.is_some_and(|text| text.starts_with("kustomize.toolkit.fluxcd.io/"))
+}
 
 /// What a Flux Kustomization does beside building its folder.
 pub(super) fn layer<'t>(steering: &Steering<'_, 't>) -> Layer<'t> {

@@ -59,9 +59,6 @@ impl<'f, 't> Links<'f, 't> {
         for (path, folder) in files.folders() {
             let mut here = folder.kustomizations.iter().filter_map(|id| documents.get(id).copied());
             let Some(first) = here.next() else { continue };
-            if is_of_flux(first) {
-                continue;
-            }
             let Some(kustomization) = Kustomization::read(first) else {
                 if first.errors.is_empty() && first.roots().next().is_some() {
                     let place = first.span(0, first.text.find('\n').unwrap_or(0) as u32);
@@ -69,7 +66,7 @@ impl<'f, 't> Links<'f, 't> {
                 }
                 continue;
             };
-            for other in here.filter(|other| !is_of_flux(other)) {
+            for other in here {
                 let first = kustomization.place;
                 let place = Kustomization::read(other).map_or(first, |other| other.place);
                 faults.push(Fault { place, kind: FaultKind::SeveralKustomizations { first } });
@@ -178,12 +175,6 @@ impl<'f, 't> Links<'f, 't> {
         }
         self.patch_files.insert(file, changes);
     }
-}
-
-/// Flux's own objects are of kind Kustomization too.
-fn is_of_flux(document: &Document<'_>) -> bool {
-    let api_version = document.roots().next().and_then(|(_, root)| root.get("apiVersion")?.text());
-    api_version.is_some_and(|text| text.starts_with("kustomize.toolkit.fluxcd.io/"))
 }
 
 /// Whether an entry names something in another repository.

@@ -21,6 +21,7 @@ mod patch;
 mod placement;
 mod render;
 mod roles;
+mod starts;
 mod steering;
 mod variables;
 mod variants;
@@ -105,9 +106,9 @@ pub enum UnknownNamespace {
         "neither the manifest, its kustomization nor targetNamespace names one: Flux refuses such an object"
     )]
     NotForFlux(Span),
-    /// The namespace of the release or Application that makes it is unknown.
-    #[error("that of the release or application that makes it is not known")]
-    Release(Span),
+    /// It names none, and nothing in the tree says how it is applied.
+    #[error("it names none, and nothing in the tree says how it is applied")]
+    Unseen,
 }
 
 /// Whether an object reaches the cluster.

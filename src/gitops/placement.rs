@@ -23,15 +23,13 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// As they lie there: with `kubectl apply`.
+    /// As they lie there: with `kubectl apply`, if at all.
     pub(super) fn by_hand(applied: Applied, entry: EntryId) -> Self {
-        Self {
-            variables: Arc::new(Variables::unseen()),
-            namespace: Namespace::Unsaid,
-            applied,
-            applied_by: None,
-            entry,
-        }
+        let namespace = match applied {
+            Applied::Unknown => Namespace::Unknown(UnknownNamespace::Unseen),
+            _ => Namespace::Unsaid,
+        };
+        Self { variables: Arc::new(Variables::unseen()), namespace, applied, applied_by: None, entry }
     }
 }
 

@@ -51,9 +51,6 @@ impl<'r> Roles<'r> {
                     }
                 }
             }
-        }
-        for folder in &links.folders {
-            let Some(node) = links.nodes.get(folder) else { continue };
             let layer = &node.kustomization.layer;
             for patch in layer.patches.iter().chain(&layer.late_patches) {
                 if let Body::File(path) = &patch.body
