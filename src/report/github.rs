@@ -70,7 +70,7 @@ mod tests {
         finding.title = "100%\r\n::set-output name=x::y".into();
         assert_eq!(
             commands(&[finding], &sources),
-            "::warning title=wrong-port,file=a.yaml,line=1,endLine=2::100%25%0D%0A::set-output name=x::y\n"
+            "::warning title=wrong-port,file=a.yaml,line=1,endLine=2::100%25␍%0A::set-output name=x::y\n"
         );
         assert_eq!(escaped_property("a:b,c%\n"), "a%3Ab%2Cc%25%0A");
     }

@@ -3,6 +3,7 @@
 //! that a label can neither mention a person nor break the page.
 
 use super::diff::unified;
+use super::visible::{visible, visible_lines};
 use super::{Run, notes, page_address};
 use crate::finding::Finding;
 use crate::source::Sources;
@@ -14,8 +15,7 @@ const LONGEST_COMMENT: usize = 60_000;
 pub fn comment(findings: &[Finding], sources: &Sources, run: &Run) -> String {
     // The mark by which a workflow finds its own comment again.
     let mut comment = String::from("<!-- policyfix -->\n");
-    let summary = if run.summary.is_empty() { "nothing to mend" } else { &run.summary };
-    comment.push_str(&format!("### policyfix: {}\n", escaped(summary)));
+    comment.push_str(&format!("### policyfix: {}\n", escaped(&run.summary)));
     for (index, finding) in findings.iter().enumerate() {
         let section = section(finding, sources, run);
         if comment.chars().count() + section.chars().count() > LONGEST_COMMENT {
@@ -39,7 +39,9 @@ fn section(finding: &Finding, sources: &Sources, run: &Run) -> String {
         section.push_str(&format!("- {}: {}\n", code(&sources.place(label.span)), escaped(&label.text)));
     }
     for note in notes(finding) {
-        section.push_str(&format!("- **{}** {}\n", note.heading, escaped(&note.text)));
+        let (first, more) = note.text.split_once('\n').unwrap_or((&note.text, ""));
+        section.push_str(&format!("- **{}** {}\n", note.heading, escaped(first)));
+        section.push_str(&listed_code(more));
     }
     if let Some(fix) = run.offered(finding) {
         let diff = unified(&fix.files);
@@ -52,7 +54,7 @@ fn section(finding: &Finding, sources: &Sources, run: &Run) -> String {
 /// Text that Markdown shows as it is, on one line.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
+    for char in visible(&text.replace(['\n', '\r'], " ")).chars() {
         match char {
             '\\' | '`' | '*' | '_' | '[' | ']' | '~' | '|' | '$' => escaped.extend(['\\', char]),
             '<' => escaped.push_str("&lt;"),
@@ -61,18 +63,27 @@ fn escaped(text: &str) -> String {
             // A mention or a reference to an issue is made even from escaped text.
             '@' => escaped.push_str("&#64;"),
             '#' => escaped.push_str("&#35;"),
-            '\n' | '\r' => escaped.push(' '),
             char => escaped.push(char),
         }
     }
     escaped
 }
 
+/// Lines as a block of code below an item of a list; nothing for no lines.
+fn listed_code(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let fence = fence(text);
+    let lines: String = visible_lines(text).lines().map(|line| format!("  {line}\n")).collect();
+    format!("\n  {fence}\n{lines}  {fence}\n")
+}
+
 /// Text as code, whatever backticks it holds.
 fn code(text: &str) -> String {
     let fence = "`".repeat(longest_run(text) + 1);
     let space = if text.contains('`') { " " } else { "" };
-    format!("{fence}{space}{}{space}{fence}", text.replace(['\n', '\r'], " "))
+    format!("{fence}{space}{}{space}{fence}", visible(text))
 }
 
 /// A fence that nothing in the text closes.
@@ -132,6 +143,7 @@ diff --git a/k8s/payments/ledger.yaml b/k8s/payments/ledger.yaml
         assert_eq!(escaped("@team <b> `x` #1 a_b\nc"), "&#64;team &lt;b&gt; \\`x\\` &#35;1 a\\_b c");
         assert_eq!(code("a`b"), "`` a`b ``");
         assert_eq!(fence("a\n````\n"), "`````");
+        assert_eq!(listed_code("  - a\n    b"), "\n  ```\n    - a\n      b\n  ```\n");
     }
 
     #[test]

@@ -79,10 +79,9 @@ impl Merged {
         if change.after == known.after {
             return Some(self.clone());
         }
-        if change.file.is_none() {
-            return None;
-        }
-        if change.before == known.before
+        let is_known = change.file.is_some();
+        if is_known
+            && change.before == known.before
             && let Some(so_far) = &self.splices
         {
             let splices = laid_over(so_far, splices(change))?;
@@ -91,7 +90,7 @@ impl Merged {
             return Some(Self { change, splices: Some(splices) });
         }
         // A fix made for the text with the earlier fixes in it.
-        let follows = change.before == known.after;
+        let follows = is_known && change.before == known.after;
         let change = FileChange { after: change.after.clone(), edits: Vec::new(), ..known.clone() };
         follows.then_some(Self { change, splices: None })
     }

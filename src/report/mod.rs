@@ -17,6 +17,7 @@ pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod verdict;
+mod visible;
 mod wrap;
 pub mod write;
 
@@ -147,7 +148,7 @@ fn message(finding: &Finding) -> String {
     for note in notes(finding) {
         message.push_str(&format!("\n{}: {}", note.heading, note.text));
     }
-    message
+    visible::visible_lines(&message)
 }
 
 /// A document of JSON as it is written: indented, one line end at its end.
@@ -156,4 +157,30 @@ fn pretty(document: &impl serde::Serialize) -> String {
     let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use samples::{new_policy, sample, service_port};
+
+    #[test]
+    fn every_form_takes_every_finding() {
+        let (finding, sources) = service_port();
+        let (mut odd, _) = sample("", 7..1000);
+        odd.id = "no-page";
+        odd.title = "\u{1b}]0;\u{7}\r\n\u{202e}%``` --- ]]> \0".into();
+        let findings = [finding, new_policy(), odd];
+        for format in Format::value_variants() {
+            for findings in [&findings[..], &[]] {
+                let mut out = Vec::new();
+                let run = Run::default();
+                let left = render(*format, findings, &sources, &run, &Look::default(), &mut out).unwrap();
+                assert_eq!(left, []);
+                let text = String::from_utf8(out).unwrap();
+                assert!(!text.contains('\u{1b}'), "{format:?}: {text}");
+                assert!(findings.is_empty() || !text.is_empty(), "{format:?}");
+            }
+        }
+    }
 }

@@ -3,8 +3,8 @@
 //! can be reviewed without policyfix at hand.
 
 use super::diff::{quoted, unified};
-use super::excerpt::shown;
 use super::merge::{Conflict, Merge};
+use super::visible::{visible, visible_lines};
 use super::wrap::wrapped;
 use super::{Run, notes};
 use crate::finding::{FileChange, Finding, Fix};
@@ -37,24 +37,32 @@ pub fn patches(findings: &[Finding], run: &Run) -> (Vec<Patch>, Vec<Conflict>) {
         let Some(fix) = run.offered(finding) else { continue };
         match merge.add(fix) {
             Ok(files) if files.is_empty() => {}
-            Ok(files) => steps.push((finding, fix, files)),
+            Ok(files) => steps.push(Step { finding, subject: subject(fix), files }),
             Err(conflict) => conflicts.push(conflict),
         }
     }
     let total = steps.len();
-    let patch = |(index, (finding, fix, files)): (usize, &(&Finding, &Fix, Vec<FileChange>))| {
-        let subject = subject(fix);
-        let name = format!("{:04}-{}.patch", index + 1, slug(&subject));
-        Patch { name, text: mail(finding, &subject, files, (index + 1, total), run) }
+    let patch = |(index, step): (usize, &Step<'_>)| {
+        let number = index + 1;
+        let mark = if total == 1 { "[PATCH]".to_owned() } else { format!("[PATCH {number}/{total}]") };
+        let name = format!("{number:04}-{}.patch", slug(&step.subject));
+        Patch { name, text: mail(step, &mark, run) }
     };
     (steps.iter().enumerate().map(patch).collect(), conflicts)
+}
+
+/// What one patch does.
+struct Step<'a> {
+    finding: &'a Finding,
+    subject: String,
+    files: Vec<FileChange>,
 }
 
 /// `ledger.yaml: change "443" to "50051"`.
 fn subject(fix: &Fix) -> String {
     let name = fix.files.first().map_or("", |change| change.name.as_str());
     let name = name.rsplit('/').next().unwrap_or(name);
-    wrapped(&shown(&format!("{name}: {}", fix.title)), usize::MAX).join(" ")
+    wrapped(&visible(&format!("{name}: {}", fix.title)), usize::MAX).join(" ")
 }
 
 fn slug(subject: &str) -> String {
@@ -71,14 +79,12 @@ fn slug(subject: &str) -> String {
     slug.trim_end_matches(['-', '.']).to_owned()
 }
 
-fn mail(finding: &Finding, subject: &str, files: &[FileChange], number: (usize, usize), run: &Run) -> String {
-    let (index, total) = number;
-    let prefix = if total == 1 { "[PATCH]".to_owned() } else { format!("[PATCH {index}/{total}]") };
+fn mail(step: &Step<'_>, mark: &str, run: &Run) -> String {
     let body = format!(
         "{}---\n{}\n{}-- \npolicyfix {}\n\n",
-        message(finding),
-        statistics(files),
-        unified(files),
+        message(step.finding),
+        statistics(&step.files),
+        unified(&step.files),
         env!("CARGO_PKG_VERSION")
     );
     // `git am` takes a carriage return at the end of a line for the mail's own, unless it is encoded.
@@ -91,7 +97,7 @@ fn mail(finding: &Finding, subject: &str, files: &[FileChange], number: (usize, 
     if let Some(date) = run.date {
         mail.push_str(&format!("Date: {}\n", date.strftime("%a, %-d %b %Y %H:%M:%S +0000")));
     }
-    mail.push_str(&format!("Subject: {prefix} {}\n", encoded_words(subject)));
+    mail.push_str(&format!("Subject: {mark} {}\n", encoded_words(&step.subject)));
     mail.push_str("MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n");
     mail.push_str(&format!("Content-Transfer-Encoding: {encoding}\n\n{body}"));
     mail
@@ -101,7 +107,7 @@ fn mail(finding: &Finding, subject: &str, files: &[FileChange], number: (usize, 
 /// headings in one column, and where to read more.
 fn message(finding: &Finding) -> String {
     let mut message = String::new();
-    for line in wrapped(&shown(&finding.title.replace('\n', " ")), MESSAGE_WIDTH) {
+    for line in wrapped(&visible(&finding.title.replace('\n', " ")), MESSAGE_WIDTH) {
         // A line that git would read as a header, as the start of the diff or of another mail.
         let is_markup = ["---", "diff -", "Index: ", "From", ">From", "Subject:", "Date:", "[PATCH"]
             .iter()
@@ -114,7 +120,7 @@ fn message(finding: &Finding) -> String {
     let notes = notes(finding);
     let longest = notes.iter().map(|note| note.heading.chars().count()).max().unwrap_or(0);
     let indent = longest.max(4) + 2;
-    let told = notes.iter().map(|note| (note.heading, shown_lines(&note.text)));
+    let told = notes.iter().map(|note| (note.heading, visible_lines(&note.text)));
     let more = ("more", format!("policyfix explain {}", finding.id));
     for (heading, text) in told.chain([more]) {
         for (number, line) in wrapped(&text, MESSAGE_WIDTH - indent).iter().enumerate() {
@@ -124,11 +130,6 @@ fn message(finding: &Finding) -> String {
         }
     }
     message
-}
-
-/// As [`shown`], with line breaks kept.
-fn shown_lines(text: &str) -> String {
-    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// The list of files that git prints between message and diff.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use super::patch::Patch;
 use crate::finding::FileChange;
 
+const COPY_PREFIX: &str = ".policyfix-";
+
 /// Why a file was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -85,7 +87,6 @@ struct Copy {
     name: String,
     path: PathBuf,
     target: PathBuf,
-    is_new: bool,
 }
 
 impl Copy {
@@ -101,11 +102,9 @@ impl Copy {
         };
         let folder = folder_of(&target);
         fs::create_dir_all(folder).map_err(failed(&change.name, "make its folder"))?;
-        let path = copy_path(&target);
-        let open = OpenOptions::new().write(true).create_new(true).open(&path);
-        let mut file = open.map_err(failed(&change.name, "make a copy beside it"))?;
+        let (path, mut file) = unused_file(folder).map_err(failed(&change.name, "make a copy beside it"))?;
         // From here on the copy is removed when anything fails.
-        let copy = Self { name: change.name.clone(), path, target, is_new: old.is_none() };
+        let copy = Self { name: change.name.clone(), path, target };
         file.write_all(change.after.as_bytes()).map_err(failed(&copy.name, "write a copy beside it"))?;
         if let Some(old) = old {
             keep_owner(&file, &old).map_err(failed(&copy.name, "keep its owner"))?;
@@ -116,13 +115,7 @@ impl Copy {
     }
 
     fn put_in_place(self) -> Result<(), WriteError> {
-        if self.is_new {
-            // Unlike a rename, a link never replaces a file that came meanwhile.
-            fs::hard_link(&self.path, &self.target).map_err(failed(&self.name, "make it"))?;
-        } else {
-            fs::rename(&self.path, &self.target)
-                .map_err(failed(&self.name, "put the new text in its place"))?;
-        }
+        fs::rename(&self.path, &self.target).map_err(failed(&self.name, "put the new text in its place"))?;
         // The rename is on disk once the folder is; a file system that cannot do so has no say in it.
         if let Ok(folder) = File::open(folder_of(&self.target)) {
             let _ = folder.sync_all();
@@ -147,10 +140,17 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A name that no tool takes for a manifest and no other run uses.
-fn copy_path(target: &Path) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}.policyfix-{}", std::process::id()))
+/// A new file with a name that no tool takes for a manifest. A run that was
+/// killed may have left one behind.
+fn unused_file(folder: &Path) -> io::Result<(PathBuf, File)> {
+    let mut number = 0;
+    loop {
+        let path = folder.join(format!("{COPY_PREFIX}{}-{number}", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            opened => return opened.map(|file| (path, file)),
+        }
+    }
 }
 
 /// The file itself, where the path is a symbolic link.
@@ -214,10 +214,11 @@ fn keep_owner(_: &File, _: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::process::Command;
+    use std::process::{Command, Stdio};
     use std::time::Duration;
 
     use super::*;
@@ -347,29 +348,26 @@ mod tests {
     fn whenever_it_is_killed_the_file_is_old_or_new() {
         let (a, b) = ("a".repeat(SIZE), "b".repeat(SIZE));
         let (folder, path) = with_file(&a);
-        let mut rewritten = 0;
-        for round in 0..30_u64 {
+        let copies = || listing(folder.path()).into_iter().filter(|name| name.starts_with(COPY_PREFIX));
+        for round in 0..25_u64 {
             let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "report::write::tests::victim_of_the_kill", "--nocapture"])
+                .args(["--exact", "report::write::tests::victim_of_the_kill"])
                 .env(VICTIM, &path)
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            std::thread::sleep(Duration::from_micros(15_000 + 1_700 * round));
-            let was_running = child.try_wait().unwrap().is_none();
+            while copies().next().is_none() {
+                assert!(child.try_wait().unwrap().is_none(), "the victim ended by itself");
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            std::thread::sleep(Duration::from_micros(700 * round));
             child.kill().unwrap();
             child.wait().unwrap();
-            assert!(was_running, "the victim ended by itself");
             let now = fs::read_to_string(&path).unwrap();
             assert!(now == a || now == b, "round {round}: neither old nor new, {} bytes", now.len());
-            rewritten += u32::from(now == b);
+            copies().for_each(|name| fs::remove_file(folder.path().join(name)).unwrap());
         }
-        assert!(rewritten > 0, "no victim ever came to write");
-        let left = listing(folder.path());
-        assert!(
-            left.iter().all(|name| name == "a.yaml" || name.starts_with(".a.yaml.policyfix-")),
-            "{left:?}"
-        );
+        assert_eq!(listing(folder.path()), ["a.yaml"]);
     }
 }
