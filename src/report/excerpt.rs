@@ -10,6 +10,7 @@ use miette::{
     SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 
+use super::visible::visible;
 use super::wrap::wrapped;
 use crate::finding::Label;
 use crate::source::Source;
@@ -65,7 +66,7 @@ impl Excerpt {
         let told = group.iter().find(|label| head.is_some_and(|head| std::ptr::eq(**label, head)));
         let told = told.or(group.first()).map_or(0, |label| label.span.start);
         let mut excerpt = Self {
-            name: shown(&source.name),
+            name: visible(&source.name),
             position: source.position(told),
             first_line: source.position(first as u32).0,
             text: String::new(),
@@ -94,17 +95,17 @@ impl Excerpt {
         // Where a byte of the file has come to lie; what is not shown lies at the nearest end.
         let place = |at: usize| {
             let at = floor_char_boundary(text, at.clamp(kept.start, kept.end));
-            before + shown(text.get(kept.start..at).unwrap_or_default()).len()
+            before + visible(text.get(kept.start..at).unwrap_or_default()).len()
         };
         let column = |at: usize| text.get(kept.start..at).map_or(0, |before| before.chars().count());
         for label in labels {
             let (start, end) = (label.span.start as usize, label.span.end as usize);
             let room = width.saturating_sub(column(start.min(kept.end)) + 16).max(24);
-            let lines = wrapped(&shown(&label.text), room);
+            let lines = wrapped(&visible(&label.text), room);
             self.labels.push((place(start)..place(end.max(start)), lines.join("\n")));
         }
         self.text.push_str(cut_before);
-        self.text.push_str(&shown(text.get(kept.clone()).unwrap_or_default()));
+        self.text.push_str(&visible(text.get(kept.clone()).unwrap_or_default()));
         self.text.push_str(if kept.end < line.end { "…\n" } else { "\n" });
     }
 
@@ -196,21 +197,6 @@ fn kept_of(text: &str, line: Range<usize>, label: Option<usize>) -> Range<usize>
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
-}
-
-/// The text with all that could command a terminal made visible: control
-/// characters, and those that turn the direction of writing.
-pub(super) fn shown(text: &str) -> String {
-    let visible = |char: char| match char {
-        '\t' => '\t',
-        '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(char)).unwrap_or(char::REPLACEMENT_CHARACTER),
-        '\u{7f}' => '␡',
-        '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            char::REPLACEMENT_CHARACTER
-        }
-        char => char,
-    };
-    text.chars().map(visible).collect()
 }
 
 #[cfg(test)]

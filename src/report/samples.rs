@@ -99,6 +99,27 @@ pub(crate) fn sample(text: &str, range: Range<usize>) -> (Finding, Sources) {
     (finding, sources)
 }
 
+/// A finding that no manifest is blamed for, mended by a new file.
+pub(crate) fn new_policy() -> Finding {
+    let change = FileChange {
+        file: None,
+        path: PathBuf::from("k8s/new.yaml"),
+        name: "k8s/new.yaml".to_owned(),
+        before: String::new(),
+        after: "kind: CiliumNetworkPolicy\n".to_owned(),
+        edits: Vec::new(),
+    };
+    Finding {
+        id: "missing-policy",
+        severity: Severity::Error,
+        title: "shop/web is closed and no policy speaks of it".to_owned(),
+        primary: None,
+        related: Vec::new(),
+        notes: Vec::new(),
+        fix: Some(Fix { title: "add a policy".to_owned(), safety: Safety::Safe, files: vec![change] }),
+    }
+}
+
 /// One splice of one file.
 pub(crate) fn replacement(sources: &Sources, file: FileId, range: Range<usize>, text: &str) -> FileChange {
     let source = &sources[file];

@@ -3,7 +3,8 @@
 
 use std::io::{self, Write};
 
-use super::excerpt::{draw, shown};
+use super::excerpt::draw;
+use super::visible::{visible, visible_lines};
 use super::wrap::wrapped;
 use super::{notes, page_address};
 use crate::finding::{Finding, Label, Severity};
@@ -74,7 +75,7 @@ fn headline(finding: &Finding, look: &Look) -> String {
     if let Some(address) = page_address(finding.id).filter(|_| look.hyperlinks) {
         kind = format!("\u{1b}]8;;{address}\u{1b}\\{kind}\u{1b}]8;;\u{1b}\\");
     }
-    let title = format!(": {}", shown(&finding.title));
+    let title = format!(": {}", visible(&finding.title));
     format!("{}{}", look.painted(style(finding.severity), &kind), look.painted(BOLD, &title))
 }
 
@@ -99,8 +100,8 @@ fn write_notes(finding: &Finding, look: &Look, out: &mut dyn Write) -> io::Resul
     for note in notes {
         let heading = look.painted(BOLD, note.heading);
         let gap = heading_width - note.heading.chars().count();
-        let lines = note.text.split('\n').flat_map(|line| wrapped(&shown(line), width));
-        for (number, line) in lines.enumerate() {
+        let lines = wrapped(&visible_lines(&note.text), width);
+        for (number, line) in lines.iter().enumerate() {
             match number {
                 0 => writeln!(out, "{:NOTE_INDENT$}{heading}{:gap$}{line}", "", "")?,
                 _ if line.is_empty() => writeln!(out)?,

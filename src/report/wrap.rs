@@ -2,10 +2,15 @@
 //! column, which is right for what policyfix says of itself.
 
 /// The lines of a text; a word longer than the width has a line of its own, and
-/// a line break in the text stays one.
+/// a line break in the text stays one, and a line that begins with a space is
+/// taken for code and left as it is.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
+        if paragraph.starts_with(' ') {
+            lines.push(paragraph.to_owned());
+            continue;
+        }
         let mut line = String::new();
         let mut columns = 0;
         for word in paragraph.split_whitespace() {
@@ -37,5 +42,10 @@ mod tests {
         assert_eq!(wrapped("a verylongword b", 4), ["a", "verylongword", "b"]);
         assert_eq!(wrapped("ünü →→ x", 6), ["ünü →→", "x"]);
         assert_eq!(wrapped("", 6), [""]);
+    }
+
+    #[test]
+    fn code_is_left_as_it_is() {
+        assert_eq!(wrapped("add this:\n  - port:  \"53\"", 5), ["add", "this:", "  - port:  \"53\""]);
     }
 }
