@@ -1,6 +1,7 @@
 //! What can be typed, what it means, and the exit code: one file a subcommand.
 
 mod explain;
+mod flows;
 mod input;
 mod verdict;
 
@@ -47,6 +48,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verdict(verdict::Arguments),
+    Flows(flows::Arguments),
     Explain(explain::Arguments),
 }
 
@@ -65,6 +67,7 @@ pub struct Streams<'w> {
 pub fn run(arguments: Arguments, streams: &mut Streams<'_>) -> std::io::Result<Exit> {
     match arguments.command {
         Command::Verdict(arguments) => verdict::run(&arguments, streams),
+        Command::Flows(arguments) => flows::run(&arguments, streams),
         Command::Explain(arguments) => explain::run(&arguments, streams),
     }
 }
