@@ -15,7 +15,7 @@ use crate::report::{flows, tally as report};
 #[command(
     after_help = "Examples:\n  policyfix flows events.log events-*.log.gz\n  kubectl logs -n kube-system ds/cilium | policyfix flows -\n  policyfix flows node-*.jsonl --format jsonl > all.jsonl   # every command reads it"
 )]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Logs with flows, packed or not; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -28,7 +28,7 @@ pub struct Arguments {
 
 /// Which flows are wanted.
 #[derive(Debug, Args)]
-pub struct KeepArguments {
+pub(super) struct KeepArguments {
     /// Pass over records before this time (2026-11-20T09:00:00Z) or older than this (90m, 2h, 1d)
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
@@ -45,7 +45,7 @@ pub struct KeepArguments {
 
 impl KeepArguments {
     /// What they mean.
-    pub fn keep(&self) -> Keep {
+    pub(super) fn keep(&self) -> Keep {
         Keep {
             since: self.since,
             min_count: self.min_count,
@@ -64,7 +64,7 @@ enum Format {
     Jsonl,
 }
 
-pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     let inputs: Vec<Input> = arguments.files.iter().map(Input::from_argument).collect();
     let names: Vec<String> = inputs.iter().map(Input::name).collect();
     let tally = tally(inputs, Options::default(), arguments.keep.keep());
