@@ -1,6 +1,7 @@
 //! What can be typed, what it means, and the exit code: one file a subcommand.
 
 mod explain;
+mod flows;
 mod input;
 mod suggest;
 mod verdict;
@@ -49,6 +50,7 @@ pub struct Arguments {
 enum Command {
     Suggest(suggest::Arguments),
     Verdict(verdict::Arguments),
+    Flows(flows::Arguments),
     Explain(explain::Arguments),
 }
 
@@ -68,6 +70,7 @@ pub fn run(arguments: Arguments, streams: &mut Streams<'_>) -> std::io::Result<E
     match arguments.command {
         Command::Suggest(arguments) => suggest::run(&arguments, streams),
         Command::Verdict(arguments) => verdict::run(&arguments, streams),
+        Command::Flows(arguments) => flows::run(&arguments, streams),
         Command::Explain(arguments) => explain::run(&arguments, streams),
     }
 }

@@ -110,7 +110,7 @@ fn sort(scene: &Scene<'_, '_>, observed: &Observed) -> Sorted {
     if !denied.is_empty() {
         return Sorted::Denied(denied);
     }
-    if flow.outcome == Outcome::Denied(Denial::Request) {
+    if flow.outcome == Outcome::Denied(Denial::Request) || flow.request.is_some() {
         return Sorted::Request;
     }
     let unknown = [(Side::Egress, observed.source), (Side::Ingress, observed.destination)].into_iter().find(

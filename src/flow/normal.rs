@@ -4,14 +4,17 @@
 //! and examples beside the flow, so that rows can be made by SQL from archives of
 //! flow JSON as well. A row with count 0 carries a DNS answer.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use rayon::prelude::*;
+use serde::{Serialize, Serializer};
 
-use super::tally::{Distinct, Tally};
-use super::{Denial, Endpoint, Flow, ObjectName, Outcome, Request, reason};
+use super::tally::{Distinct, Example, Tally};
+use super::{Denial, Endpoint, Flow, ObjectName, Outcome, Request, Workload, reason};
+use crate::label::Label;
 use crate::traffic::{IcmpFamily, Packet, Side};
 
 impl Tally {
@@ -21,11 +24,13 @@ impl Tally {
     ///
     /// Whatever `out` answers.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut rows: Vec<String> = self.counted().map(|distinct| row(&distinct)).collect();
-        rows.sort();
-        let answers = self.answers().map(|(ip, name, span)| answer(ip, name, span));
-        for row in rows.into_iter().chain(answers) {
+        let mut rows: Vec<String> = self.counted().map(|distinct| text(&Row::of(&distinct))).collect();
+        rows.par_sort_unstable();
+        for row in rows {
             writeln!(out, "{row}")?;
+        }
+        for (ip, name, span) in self.answers() {
+            writeln!(out, "{}", answer(ip, name, span))?;
         }
         Ok(())
     }
@@ -33,81 +38,119 @@ impl Tally {
 
 /// The flow as Hubble's JSON: the same text for the same flow.
 pub(super) fn flow_text(flow: &Flow) -> String {
-    flow_json(flow).to_string()
+    text(&FlowRow::of(flow))
 }
 
-fn row(distinct: &Distinct) -> String {
-    let mut row = Map::new();
-    row.insert("flow".into(), flow_json(&distinct.flow));
-    row.insert("count".into(), distinct.count.into());
-    insert_span(&mut row, distinct.span);
-    let examples =
-        distinct.examples.iter().map(|example| json!({"input": example.input, "line": example.line}));
-    row.insert("examples".into(), examples.collect());
-    Value::Object(row).to_string()
+/// Rows hold nothing that cannot be written as JSON.
+fn text(row: &impl Serialize) -> String {
+    serde_json::to_string(row).unwrap_or_default()
 }
 
 fn answer(ip: IpAddr, name: &str, span: Option<(Timestamp, Timestamp)>) -> String {
-    let mut row = Map::new();
-    let dns = json!({"query": format!("{name}."), "ips": [ip.to_string()]});
-    let flow = json!({
+    let flow = serde_json::json!({
         "verdict": "FORWARDED", "Type": "L7", "event_type": {"type": 129}, "is_reply": true,
-        "l7": {"type": "RESPONSE", "dns": dns},
+        "l7": {"type": "RESPONSE", "dns": {"query": format!("{name}."), "ips": [ip]}},
     });
-    row.insert("flow".into(), flow);
-    row.insert("count".into(), 0.into());
-    insert_span(&mut row, span);
-    Value::Object(row).to_string()
+    let (first_seen, last_seen) = span.unzip();
+    text(&Row { flow, count: 0, first_seen, last_seen, examples: Vec::new() })
 }
 
-fn insert_span(row: &mut Map<String, Value>, span: Option<(Timestamp, Timestamp)>) {
-    if let Some((first, last)) = span {
-        row.insert("first_seen".into(), first.to_string().into());
-        row.insert("last_seen".into(), last.to_string().into());
+#[derive(Serialize)]
+struct Row<F> {
+    flow: F,
+    count: u64,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if_some")]
+    first_seen: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if_some")]
+    last_seen: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    examples: Vec<ExampleRow>,
+}
+
+#[derive(Serialize)]
+struct ExampleRow {
+    input: String,
+    line: u64,
+}
+
+impl<'a> Row<FlowRow<'a>> {
+    fn of(distinct: &'a Distinct) -> Self {
+        let example = |example: &Example| ExampleRow { input: example.input.clone(), line: example.line };
+        let (first_seen, last_seen) = distinct.span.unzip();
+        Self {
+            flow: FlowRow::of(&distinct.flow),
+            count: distinct.count,
+            first_seen,
+            last_seen,
+            examples: distinct.examples.iter().map(example).collect(),
+        }
     }
 }
 
-fn flow_json(flow: &Flow) -> Value {
-    let mut json = Map::new();
-    let mut put = |key: &str, value: Value| {
-        let empty = match &value {
-            Value::Null => true,
-            Value::Array(items) => items.is_empty(),
-            Value::Object(entries) => entries.is_empty(),
-            _ => false,
-        };
-        if !empty {
-            json.insert(key.to_owned(), value);
+/// A flow with Hubble's names. What is absent is left out.
+#[derive(Serialize)]
+struct FlowRow<'a> {
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop_reason_desc: Option<&'a str>,
+    #[serde(rename = "IP", skip_serializing_if = "Addresses::is_empty")]
+    addresses: Addresses,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    l4: BTreeMap<&'static str, Layer4>,
+    source: EndRow<'a>,
+    destination: EndRow<'a>,
+    #[serde(rename = "Type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    source_names: &'a [Box<str>],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    destination_names: &'a [Box<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    l7: Option<Layer7<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_type: Option<EventType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_service: Option<ObjectRow<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_service: Option<ObjectRow<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic_direction: Option<&'static str>,
+    is_reply: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    egress_denied_by: Vec<ObjectRow<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ingress_denied_by: Vec<ObjectRow<'a>>,
+}
+
+impl<'a> FlowRow<'a> {
+    fn of(flow: &'a Flow) -> Self {
+        let (verdict, drop_reason_desc) = verdict(&flow.outcome);
+        let denied_by = flow.denied_by.iter().map(ObjectRow::of).collect();
+        let (egress_denied_by, ingress_denied_by) =
+            if flow.side == Some(Side::Ingress) { (Vec::new(), denied_by) } else { (denied_by, Vec::new()) };
+        Self {
+            verdict,
+            drop_reason_desc,
+            addresses: Addresses { source: flow.source.ip, destination: flow.destination.ip },
+            l4: layer4(flow),
+            source: EndRow::of(&flow.source),
+            destination: EndRow::of(&flow.destination),
+            kind: if flow.request.is_some() { "L7" } else { "L3_L4" },
+            source_names: &flow.source.names,
+            destination_names: &flow.destination.names,
+            l7: flow.request.as_ref().map(Layer7::of),
+            event_type: event_type(flow),
+            source_service: flow.source.service.as_ref().map(ObjectRow::of),
+            destination_service: flow.destination.service.as_ref().map(ObjectRow::of),
+            traffic_direction: flow.side.map(|side| match side {
+                Side::Egress => "EGRESS",
+                Side::Ingress => "INGRESS",
+            }),
+            is_reply: flow.reply,
+            egress_denied_by,
+            ingress_denied_by,
         }
-    };
-    let (verdict, reason) = verdict(&flow.outcome);
-    put("verdict", verdict.into());
-    put("drop_reason_desc", reason.into());
-    put("IP", addresses(flow));
-    put("l4", layer4(flow));
-    put("source", endpoint(&flow.source));
-    put("destination", endpoint(&flow.destination));
-    put("source_names", names(&flow.source));
-    put("destination_names", names(&flow.destination));
-    put("source_service", flow.source.service.as_ref().map_or(Value::Null, object_name));
-    put("destination_service", flow.destination.service.as_ref().map_or(Value::Null, object_name));
-    put("is_reply", flow.reply.into());
-    put("event_type", event_type(flow));
-    let direction = match flow.side {
-        Some(Side::Egress) => "EGRESS".into(),
-        Some(Side::Ingress) => "INGRESS".into(),
-        None => Value::Null,
-    };
-    put("traffic_direction", direction);
-    let (kind, layer7) = match &flow.request {
-        Some(request) => ("L7", layer7(request)),
-        None => ("L3_L4", Value::Null),
-    };
-    put("Type", kind.into());
-    put("l7", layer7);
-    let denied_by = if flow.side == Some(Side::Ingress) { "ingress_denied_by" } else { "egress_denied_by" };
-    put(denied_by, flow.denied_by.iter().map(object_name).collect());
-    Value::Object(json)
+    }
 }
 
 fn verdict(outcome: &Outcome) -> (&'static str, Option<&str>) {
@@ -123,82 +166,153 @@ fn verdict(outcome: &Outcome) -> (&'static str, Option<&str>) {
     }
 }
 
+#[derive(Serialize)]
+struct EventType {
+    #[serde(rename = "type")]
+    kind: u8,
+}
+
 /// The kind of record that says as much: one of a proxy for requests, a
 /// verdict where the side is known, a trace for what passed otherwise.
-fn event_type(flow: &Flow) -> Value {
+fn event_type(flow: &Flow) -> Option<EventType> {
     let kind = match (&flow.request, flow.side, &flow.outcome) {
         (Some(_), ..) => 129,
         (None, Some(_), _) => 5,
         (None, None, Outcome::Forwarded) => 4,
-        (None, None, _) => return Value::Null,
+        (None, None, _) => return None,
     };
-    json!({"type": kind})
+    Some(EventType { kind })
 }
 
-fn addresses(flow: &Flow) -> Value {
-    let mut json = Map::new();
-    for (key, end) in [("source", &flow.source), ("destination", &flow.destination)] {
-        if let Some(ip) = end.ip {
-            json.insert(key.into(), ip.to_string().into());
+#[derive(Serialize)]
+struct Addresses {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<IpAddr>,
+}
+
+impl Addresses {
+    fn is_empty(&self) -> bool {
+        self.source.is_none() && self.destination.is_none()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Layer4 {
+    Ports {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source_port: Option<u16>,
+        destination_port: u16,
+    },
+    Icmp {
+        #[serde(rename = "type")]
+        kind: u8,
+    },
+    Number(u8),
+}
+
+fn layer4(flow: &Flow) -> BTreeMap<&'static str, Layer4> {
+    let (key, value) = match flow.packet {
+        Packet::Port(transport, destination_port) => {
+            (transport.as_str(), Layer4::Ports { source_port: flow.source_port, destination_port })
+        }
+        Packet::Icmp(IcmpFamily::V4, kind) => ("ICMPv4", Layer4::Icmp { kind }),
+        Packet::Icmp(IcmpFamily::V6, kind) => ("ICMPv6", Layer4::Icmp { kind }),
+        Packet::Other(Some(number)) => ("protocol", Layer4::Number(number)),
+        Packet::Other(None) => return BTreeMap::new(),
+    };
+    BTreeMap::from([(key, value)])
+}
+
+#[derive(Serialize)]
+struct EndRow<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "labels")]
+    labels: &'a [Label],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workloads: Option<[WorkloadRow<'a>; 1]>,
+}
+
+#[derive(Serialize)]
+struct WorkloadRow<'a> {
+    name: &'a str,
+    kind: &'a str,
+}
+
+impl<'a> EndRow<'a> {
+    fn of(end: &'a Endpoint) -> Self {
+        let workload = |workload: &'a Workload| [WorkloadRow { name: &workload.name, kind: &workload.kind }];
+        Self {
+            identity: end.identity,
+            namespace: end.namespace.as_deref(),
+            labels: &end.labels,
+            pod_name: end.pod.as_deref(),
+            workloads: end.workload.as_ref().map(workload),
         }
     }
-    Value::Object(json)
 }
 
-fn layer4(flow: &Flow) -> Value {
-    match flow.packet {
-        Packet::Port(transport, port) => {
-            let mut ports = Map::new();
-            if let Some(source_port) = flow.source_port {
-                ports.insert("source_port".into(), source_port.into());
+#[derive(Serialize)]
+struct ObjectRow<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace: Option<&'a str>,
+}
+
+impl<'a> ObjectRow<'a> {
+    fn of(object: &'a ObjectName) -> Self {
+        Self { name: &object.name, namespace: object.namespace.as_deref() }
+    }
+}
+
+#[derive(Serialize)]
+struct Layer7<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Http<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<Dns>,
+}
+
+#[derive(Serialize)]
+struct Http<'a> {
+    method: &'a str,
+    url: String,
+}
+
+#[derive(Serialize)]
+struct Dns {
+    query: String,
+}
+
+impl<'a> Layer7<'a> {
+    fn of(request: &'a Request) -> Self {
+        let (http, dns) = match request {
+            Request::Http { method, path, host } => {
+                (Some(Http { method, url: format!("http://{host}{path}") }), None)
             }
-            ports.insert("destination_port".into(), port.into());
-            json!({transport.as_str(): ports})
-        }
-        Packet::Icmp(IcmpFamily::V4, kind) => json!({"ICMPv4": {"type": kind}}),
-        Packet::Icmp(IcmpFamily::V6, kind) => json!({"ICMPv6": {"type": kind}}),
-        Packet::Other(Some(number)) => json!({"protocol": number}),
-        Packet::Other(None) => Value::Null,
+            Request::Dns { query } => (None, Some(Dns { query: format!("{query}.") })),
+            Request::Other => (None, None),
+        };
+        Self { kind: "REQUEST", http, dns }
     }
 }
 
-fn endpoint(end: &Endpoint) -> Value {
-    let mut json = Map::new();
-    if let Some(identity) = end.identity {
-        json.insert("identity".into(), identity.into());
-    }
-    if let Some(namespace) = &end.namespace {
-        json.insert("namespace".into(), namespace.as_ref().into());
-    }
-    if !end.labels.is_empty() {
-        json.insert("labels".into(), end.labels.iter().map(ToString::to_string).collect());
-    }
-    if let Some(pod) = &end.pod {
-        json.insert("pod_name".into(), pod.as_ref().into());
-    }
-    if let Some(workload) = &end.workload {
-        json.insert("workloads".into(), json!([{"name": workload.name, "kind": workload.kind}]));
-    }
-    Value::Object(json)
+fn labels<S: Serializer>(labels: &[Label], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(labels.iter().map(ToString::to_string))
 }
 
-fn names(end: &Endpoint) -> Value {
-    end.names.iter().map(AsRef::as_ref).collect()
-}
-
-fn object_name(object: &ObjectName) -> Value {
-    match &object.namespace {
-        Some(namespace) => json!({"name": object.name, "namespace": namespace}),
-        None => json!({"name": object.name}),
-    }
-}
-
-fn layer7(request: &Request) -> Value {
-    match request {
-        Request::Http { method, path, host } => {
-            json!({"type": "REQUEST", "http": {"method": method, "url": format!("http://{host}{path}")}})
-        }
-        Request::Dns { query } => json!({"type": "REQUEST", "dns": {"query": format!("{query}.")}}),
-        Request::Other => json!({"type": "REQUEST"}),
+fn shown_if_some<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.collect_str(time),
+        None => serializer.serialize_none(),
     }
 }

@@ -172,9 +172,9 @@ fn parse(block: &Block, clock: Clock) -> Vec<Numbered<'_>> {
     let text = str::from_utf8(bytes);
     let has_colours = memchr(b'\x1b', bytes).is_some();
     let mut lines = Vec::with_capacity(bytes.len() / 512 + 1);
-    let mut number = block.first_line;
     let mut start = 0;
-    for end in memchr_iter(b'\n', bytes).chain((!bytes.ends_with(b"\n")).then_some(bytes.len())) {
+    let ends = memchr_iter(b'\n', bytes).chain((!bytes.ends_with(b"\n")).then_some(bytes.len()));
+    for (number, end) in (block.first_line..).zip(ends) {
         if start < bytes.len() {
             let line = match text {
                 Ok(text) if !has_colours => Ok(line::read(text.get(start..end).unwrap_or_default(), clock)),
@@ -188,7 +188,6 @@ fn parse(block: &Block, clock: Clock) -> Vec<Numbered<'_>> {
             };
             lines.push(Numbered { number, line });
         }
-        number += 1;
         start = end + 1;
     }
     lines

@@ -837,7 +837,7 @@ fn by_entity(
     })
 }
 
-fn is_private(ip: std::net::IpAddr) -> bool {
+pub(super) fn is_private(ip: std::net::IpAddr) -> bool {
     match ip {
         std::net::IpAddr::V4(ip) => ip.is_private() || ip.octets()[0] == 100,
         std::net::IpAddr::V6(ip) => ip.segments()[0] & 0xfe00 == 0xfc00,

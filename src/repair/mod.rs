@@ -26,6 +26,7 @@ use crate::diagnose::{Gap, Miss, NearMiss, Scene, near_misses};
 use crate::engine::IdentityId;
 use crate::finding::Safety;
 use crate::source::Span;
+use crate::traffic::Packet;
 
 /// What to favour where evidence leaves a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,6 +128,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
     }
 
     fn take(&mut self, proven: Proven) {
+        let proven = self.doubted(proven);
         for gap in &proven.mends {
             self.open.remove(gap);
         }
@@ -186,6 +188,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
             found.extend(correct::api_server(scene, gap));
         }
         found.extend(special::open_side(scene, gap));
+        found.extend(special::split_rule(scene, gap));
         found.extend(special::names_without_dns(scene, gap));
         found
     }
@@ -246,7 +249,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
                 .extensions(want)
                 .into_iter()
                 .filter_map(|candidate| self.prover.prove(candidate, &open).ok())
-                .filter(|proven| proven.opened.is_empty() && proven.mends.contains(&want.gap))
+                .filter(|proven| self.is_tight(proven) && proven.mends.contains(&want.gap))
                 .min_by_key(|proven| proven.candidate.operator);
             if let Some(proven) = tight {
                 self.take(proven);
@@ -260,6 +263,35 @@ impl<'m, 's> Planner<'_, 'm, 's> {
                 self.take(proven);
             }
         }
+    }
+
+    /// Whether an extension opens nothing but what is wanted. The other transport
+    /// of a wanted port is part of it for DNS; and a port that is open to these
+    /// peers by one transport may open by the other.
+    fn is_tight(&self, proven: &Proven) -> bool {
+        match proven.candidate.cause {
+            "udp-twin" => true,
+            "dns-port" | "dns-not-allowed" => proven.opened.iter().all(|opened| self.is_wanted_otherwise(*opened)),
+            _ => proven.opened.is_empty(),
+        }
+    }
+
+    /// Whether the same two ends were dropped on this port by another transport.
+    fn is_wanted_otherwise(&self, opened: Opened) -> bool {
+        self.scene().drops.iter().any(|drop| {
+            drop.source.identity == opened.source
+                && drop.destination.identity == opened.destination
+                && matches!((drop.packet(), opened.packet), (Packet::Port(_, a), Packet::Port(_, b)) if a == b)
+        })
+    }
+
+    /// An addition that reaches further than what was seen is a guess.
+    fn doubted(&self, mut proven: Proven) -> Proven {
+        let surplus = proven.opened.iter().any(|opened| !self.is_wanted_otherwise(*opened));
+        if surplus && !proven.candidate.corrects && proven.candidate.cause != "udp-twin" {
+            proven.candidate.safety = proven.candidate.safety.max(Safety::Unsafe);
+        }
+        proven
     }
 
     /// A rule for a name needs DNS answers that pass the proxy.

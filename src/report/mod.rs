@@ -16,6 +16,7 @@ pub mod sarif;
 pub mod terminal;
 #[cfg(test)]
 mod testing;
+pub mod tally;
 pub mod verdict;
 mod visible;
 mod wrap;

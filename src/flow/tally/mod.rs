@@ -13,6 +13,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::ends::{EndId, Ends};
@@ -194,26 +195,28 @@ impl Tally {
     }
 
     /// The distinct flows as they were counted: what is written as normalised rows.
-    pub(super) fn counted(&self) -> impl Iterator<Item = Distinct> {
+    pub(super) fn counted(&self) -> impl ParallelIterator<Item = Distinct> {
         self.wanted().map(|(_, distinct)| distinct)
     }
 
-    fn wanted(&self) -> impl Iterator<Item = (&Entry, Distinct)> {
-        self.entries.iter().filter(|entry| entry.count >= self.keep.min_count.max(1)).filter_map(|entry| {
-            let flow = self.flow(entry);
-            let audit = flow.outcome != Outcome::Audited || self.keep.include_audit;
-            let wanted = |end: &Endpoint| end.namespace() == self.keep.namespace.as_deref();
-            let namespace =
-                self.keep.namespace.is_none() || wanted(&flow.source) || wanted(&flow.destination);
-            let distinct = Distinct {
-                count: entry.count,
-                span: entry.span,
-                examples: self.examples(entry).collect(),
-                ambiguous_names: false,
-                flow,
-            };
-            (audit && namespace).then_some((entry, distinct))
-        })
+    fn wanted(&self) -> impl ParallelIterator<Item = (&Entry, Distinct)> {
+        self.entries.par_iter().filter(|entry| entry.count >= self.keep.min_count.max(1)).filter_map(
+            |entry| {
+                let flow = self.flow(entry);
+                let audit = flow.outcome != Outcome::Audited || self.keep.include_audit;
+                let wanted = |end: &Endpoint| end.namespace() == self.keep.namespace.as_deref();
+                let namespace =
+                    self.keep.namespace.is_none() || wanted(&flow.source) || wanted(&flow.destination);
+                let distinct = Distinct {
+                    count: entry.count,
+                    span: entry.span,
+                    examples: self.examples(entry).collect(),
+                    ambiguous_names: false,
+                    flow,
+                };
+                (audit && namespace).then_some((entry, distinct))
+            },
+        )
     }
 
     /// The names that DNS answers gave, by address: what is written beside the rows.
@@ -242,7 +245,7 @@ impl Tally {
             distinct
         };
         let mut all: Vec<Distinct> = self.wanted().map(complete).collect();
-        all.sort_by_cached_key(|distinct| (Reverse(distinct.count), normal::flow_text(&distinct.flow)));
+        all.par_sort_by_cached_key(|distinct| (Reverse(distinct.count), normal::flow_text(&distinct.flow)));
         all
     }
 
