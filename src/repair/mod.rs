@@ -271,7 +271,9 @@ impl<'m, 's> Planner<'_, 'm, 's> {
     fn is_tight(&self, proven: &Proven) -> bool {
         match proven.candidate.cause {
             "udp-twin" => true,
-            "dns-port" | "dns-not-allowed" => proven.opened.iter().all(|opened| self.is_wanted_otherwise(*opened)),
+            "dns-port" | "dns-not-allowed" => {
+                proven.opened.iter().all(|opened| self.is_wanted_otherwise(*opened))
+            }
             _ => proven.opened.is_empty(),
         }
     }

@@ -95,7 +95,8 @@ pub fn open_side(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
 pub fn split_rule(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
     let drop = &scene.drops[gap.drop];
     let peer = scene.engine.identity(drop.peer(gap.side));
-    let (Side::Egress, Packet::Port(transport, wanted), Some(ip), true) = (gap.side, drop.packet(), peer.ip, peer.names.is_empty())
+    let (Side::Egress, Packet::Port(transport, wanted), Some(ip), true) =
+        (gap.side, drop.packet(), peer.ip, peer.names.is_empty())
     else {
         return None;
     };
@@ -116,24 +117,47 @@ pub fn split_rule(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
                 let Some(entry) = halves(peers, ports) else { continue };
                 let editor = Editor::default();
                 let list = section.entry.value.resolve();
-                let port = Datum::map([("port", Datum::String(wanted.to_string())), ("protocol", Datum::from(transport.as_str()))]);
+                let port = Datum::map([
+                    ("port", Datum::String(wanted.to_string())),
+                    ("protocol", Datum::from(transport.as_str())),
+                ]);
                 let address = Datum::map([
                     ("toCIDR", Datum::seq([Datum::String(super::words::host_prefix(ip))])),
                     ("toPorts", Datum::seq([Datum::map([("ports", Datum::seq([port]))])])),
                 ]);
                 let changes = [
-                    editor.insert_entry(peers.value, usize::MAX, "toPorts", Datum::of(entry.value.resolve()).ok()?).ok()?,
+                    editor
+                        .insert_entry(
+                            peers.value,
+                            usize::MAX,
+                            "toPorts",
+                            Datum::of(entry.value.resolve()).ok()?,
+                        )
+                        .ok()?,
                     editor.remove_item(list, i + 1).ok()?,
                     editor.insert_item(list, i + 2, address).ok()?,
                 ];
                 let file = policy.value.tree().file;
-                let blame = Label { span: ports.value.span(), text: "opens these ports to any destination".to_owned() };
+                let blame = Label {
+                    span: ports.value.span(),
+                    text: "opens these ports to any destination".to_owned(),
+                };
                 return Some(Candidate {
-                    why: format!("the API server and its port stand in two items, which are OR-ed; {ip} is its Service address, which was not translated, and fits neither"),
-                    title: format!("join the two items, and add {} on {transport} {wanted}", super::words::host_prefix(ip)),
+                    why: format!(
+                        "the API server and its port stand in two items, which are OR-ed; {ip} is its Service address, which was not translated, and fits neither"
+                    ),
+                    title: format!(
+                        "join the two items, and add {} on {transport} {wanted}",
+                        super::words::host_prefix(ip)
+                    ),
                     evidence: Some("no flow that was seen used the port towards anybody else".to_owned()),
                     corrects: false,
-                    ..candidate(Operator::CorrectKey, "rule-split", changes.map(|change| (file, change)).into(), blame)
+                    ..candidate(
+                        Operator::CorrectKey,
+                        "rule-split",
+                        changes.map(|change| (file, change)).into(),
+                        blame,
+                    )
                 });
             }
         }
@@ -145,10 +169,18 @@ pub fn split_rule(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
 /// server as peer and the second only ports of an API server.
 fn halves<'s>(peers: &Element<'s>, ports: &Element<'s>) -> Option<crate::yaml::Entry<'s>> {
     let [field] = peers.peers.as_slice() else { return None };
-    let api_server = field.items.iter().all(|item| matches!(&item.peer, Peer::Entity(name) if name.value == "kube-apiserver"));
-    let alone = peers.to_ports.is_none() && peers.icmps.is_none() && ports.peers.is_empty() && ports.icmps.is_none();
+    let api_server = field
+        .items
+        .iter()
+        .all(|item| matches!(&item.peer, Peer::Entity(name) if name.value == "kube-apiserver"));
+    let alone =
+        peers.to_ports.is_none() && peers.icmps.is_none() && ports.peers.is_empty() && ports.icmps.is_none();
     let to_ports = ports.to_ports.as_ref()?;
-    let its_ports = to_ports.lists.iter().flat_map(|list| &list.ports).all(|port| matches!(port.literal(), Literal::Number(443 | 6443 | 8443 | 16443)));
+    let its_ports = to_ports
+        .lists
+        .iter()
+        .flat_map(|list| &list.ports)
+        .all(|port| matches!(port.literal(), Literal::Number(443 | 6443 | 8443 | 16443)));
     (api_server && !field.items.is_empty() && alone && its_ports).then_some(to_ports.entry)
 }
 

@@ -13,10 +13,10 @@ pub mod rdjson;
 #[cfg(test)]
 mod samples;
 pub mod sarif;
+pub mod tally;
 pub mod terminal;
 #[cfg(test)]
 mod testing;
-pub mod tally;
 pub mod verdict;
 mod visible;
 mod wrap;
