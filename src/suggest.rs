@@ -24,6 +24,8 @@ pub struct Wishes {
     pub prefer: Prefer,
     /// Flows that passed only because policy was in audit mode count as drops.
     pub include_audit: bool,
+    /// How many of the next best fixes to tell for each.
+    pub alternatives: usize,
 }
 
 /// What a run found.
@@ -170,6 +172,8 @@ impl Teller<'_, '_, '_, '_> {
                 .map(|text| Note { heading: "for", text }),
         );
         notes.push(Note { heading: "proof", text: self.proof(fix, proven) });
+        let others = fix.parts.iter().flat_map(|part| &part.alternatives).take(self.wishes.alternatives);
+        notes.extend(others.map(|text| Note { heading: "else", text: text.clone() }));
         let mut related: Vec<Label> =
             fix.parts.iter().skip(1).map(|part| part.candidate.blame.clone()).collect();
         related.extend(fix.parts.iter().flat_map(|part| part.candidate.related.clone()));

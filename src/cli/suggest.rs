@@ -2,64 +2,68 @@
 //! output, the findings to standard error.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::input::{FlowArguments, TreeArguments};
+use super::flows::KeepArguments;
+use super::input::{Files, FlowArguments, TreeArguments};
 use super::{Exit, Streams};
-use crate::finding::Safety;
-use crate::flow::{self, Keep};
+use crate::finding::{Safety, Severity};
+use crate::flow::{self, Keep, Tally as FlowTally};
 use crate::repair::Prefer;
 use crate::report::terminal::{Look, write_finding};
-use crate::report::{diff, flows::count};
+use crate::report::{Format, Run, diff, flows::count, patch, render, write};
 use crate::source::Sources;
 use crate::suggest::{Suggestion, Tally, Wishes, suggest};
 
 /// Finds out why flows are dropped and writes the smallest correct edits as a diff
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  policyfix suggest k8s/ --flows drops.jsonl | git apply\n  hubble observe --verdict DROPPED -o jsonpb --last 1000 | policyfix suggest k8s/ --flows -\n  policyfix suggest k8s/ --flows drops.jsonl --write"
+    after_help = "Examples:\n  policyfix suggest k8s/ --flows drops.jsonl | git apply\n  hubble observe --verdict DROPPED -o jsonpb --last 1000 | policyfix suggest k8s/ --flows -\n  policyfix suggest k8s/ --flows drops.jsonl --write\n  policyfix suggest k8s/ --flows drops.jsonl --out patches/ && git am patches/*.patch"
 )]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     tree: TreeArguments,
     #[command(flatten)]
     flows: FlowArguments,
+    #[command(flatten)]
+    keep: KeepArguments,
     /// Change the files instead of printing a diff
-    #[arg(long)]
+    #[arg(long, conflicts_with = "out")]
     write: bool,
+    /// Write one patch a fix into this folder, for `git am`, instead of printing a diff
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How to print: text is a diff on standard output and the findings on standard error
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     /// Take fixes too whose intent is a guess
     #[arg(long)]
     unsafe_fixes: bool,
-    /// Where evidence leaves a choice: add values beside the ones that are there, and correct none
+    /// Where evidence leaves a choice: correct what is there, or add beside it
     #[arg(long, value_enum)]
     prefer: Option<PreferArgument>,
-    /// Count flows that passed only in audit mode as drops
-    #[arg(long)]
-    include_audit: bool,
-    /// Pass over flows seen less often
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    min_count: u64,
-    /// Pass over flows of which neither end is in this namespace
-    #[arg(long, value_name = "NAME")]
-    namespace: Option<String>,
+    /// Tell the next best fixes too, this many for each drop
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    alternatives: usize,
     /// End with code 0 also when there are findings
     #[arg(long)]
     exit_zero: bool,
-    /// Print findings without notes on what policy did not cause
+    /// Say nothing of drops that policy did not cause
     #[arg(short, long)]
     quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PreferArgument {
-    /// As the evidence says
+    /// Correct a value where that mends, also one that something else may use
     Correct,
     /// Correct nothing, add only
     Add,
 }
 
-pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     let files = arguments.tree.read();
     if !files.tell_problems(streams)? {
         return Ok(Exit::Unusable);
@@ -67,12 +71,8 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
     let model = files.model(&trees, &arguments.tree.settings());
-    let keep = Keep {
-        min_count: arguments.min_count,
-        namespace: arguments.namespace.clone(),
-        include_audit: true,
-        ..Keep::default()
-    };
+    // Audited flows are evidence at least; whether they count as drops is a wish.
+    let keep = Keep { include_audit: true, ..arguments.keep.keep() };
     let tally = flow::tally(arguments.flows.inputs(), flow::Options::default(), keep);
     crate::report::flows::tell_summary(&tally.summary, &arguments.flows.names(), streams.err)?;
     if !tally.summary.unreadable.is_empty() {
@@ -80,52 +80,100 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
     }
     let wishes = Wishes {
         unsafe_fixes: arguments.unsafe_fixes,
-        prefer: if arguments.prefer == Some(PreferArgument::Add) { Prefer::Add } else { Prefer::Evidence },
-        include_audit: arguments.include_audit,
+        prefer: match arguments.prefer {
+            Some(PreferArgument::Add) => Prefer::Add,
+            Some(PreferArgument::Correct) => Prefer::Correct,
+            None => Prefer::Evidence,
+        },
+        include_audit: arguments.keep.keep().include_audit,
+        alternatives: arguments.alternatives,
     };
     let options = arguments.tree.engine_options();
     let suggestion = suggest(&model, &trees, &files.sources, options, tally.distinct(), wishes);
-    tell(&suggestion, &files.sources, arguments, streams)?;
-    streams.out.write_all(diff::unified(&suggestion.files).as_bytes())?;
-    let exit = exit(&suggestion);
-    Ok(if arguments.exit_zero && exit != Exit::Unusable { Exit::Clean } else { exit })
+    let summary = last_line(&suggestion, arguments.unsafe_fixes);
+    let run = Run { command: "suggest", summary, unsafe_fixes: arguments.unsafe_fixes, date: last_seen(&tally) };
+    if arguments.format == Format::Text {
+        tell(&suggestion, &files.sources, arguments.quiet, streams)?;
+    }
+    writeln!(streams.err, "{}", run.summary)?;
+    if !deliver(arguments, &suggestion, &files, &run, streams)? {
+        return Ok(Exit::Unusable);
+    }
+    let exit = exit(&suggestion.tally);
+    Ok(if arguments.exit_zero { Exit::Clean } else { exit })
 }
 
-fn tell(
-    suggestion: &Suggestion,
-    sources: &Sources,
+/// Puts the fixes where they are wanted. Whether they got there.
+fn deliver(
     arguments: &Arguments,
+    suggestion: &Suggestion,
+    files: &Files,
+    run: &Run,
     streams: &mut Streams<'_>,
-) -> io::Result<()> {
+) -> io::Result<bool> {
+    let written = if arguments.write {
+        write::write_changes(&suggestion.files, files.naming.base())
+    } else if let Some(folder) = &arguments.out {
+        let (patches, conflicts) = patch::patches(&suggestion.findings, run);
+        for conflict in conflicts {
+            writeln!(streams.err, "warning: {conflict}")?;
+        }
+        write::save_patches(&patches, folder)
+    } else {
+        Ok(())
+    };
+    if let Err(error) = written {
+        writeln!(streams.err, "error: {error}")?;
+        return Ok(false);
+    }
+    let elsewhere = arguments.write || arguments.out.is_some();
+    match arguments.format {
+        Format::Text | Format::Diff if elsewhere => {}
+        // Proven together, not only each alone.
+        Format::Text | Format::Diff => streams.out.write_all(diff::unified(&suggestion.files).as_bytes())?,
+        format => {
+            let conflicts = render(format, &suggestion.findings, &files.sources, run, &Look::default(), streams.out)?;
+            for conflict in conflicts {
+                writeln!(streams.err, "warning: {conflict}")?;
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The time of the last drop: the date of patches, so that they are the same each time.
+fn last_seen(tally: &FlowTally) -> Option<jiff::Timestamp> {
+    tally.distinct().iter().filter_map(|distinct| distinct.span).map(|(_, last)| last).max()
+}
+
+fn tell(suggestion: &Suggestion, sources: &Sources, quiet: bool, streams: &mut Streams<'_>) -> io::Result<()> {
     let look = Look {
         color: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         ..Look::default()
     };
-    for finding in &suggestion.findings {
-        if arguments.quiet && finding.severity == crate::finding::Severity::Note {
-            continue;
-        }
+    let shown = suggestion.findings.iter().filter(|finding| !quiet || finding.severity != Severity::Note);
+    for finding in shown {
         write_finding(finding, sources, &look, streams.err)?;
         writeln!(streams.err)?;
     }
-    let unsafe_ones = suggestion
-        .findings
-        .iter()
-        .filter(|finding| finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Unsafe))
-        .count();
-    writeln!(streams.err, "{}", last_line(&suggestion.tally, unsafe_ones, arguments.unsafe_fixes))
+    Ok(())
 }
 
 /// What it all came to, in one line.
-fn last_line(tally: &Tally, unsafe_ones: usize, taken: bool) -> String {
+fn last_line(suggestion: &Suggestion, unsafe_taken: bool) -> String {
+    let tally = &suggestion.tally;
+    let is_unsafe = |finding: &&crate::finding::Finding| {
+        finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Unsafe)
+    };
+    let unsafe_ones = suggestion.findings.iter().filter(is_unsafe).count();
     let mut parts = Vec::new();
     if tally.drops > 0 {
         let fixes = if tally.fixes == 1 { "1 fix".to_owned() } else { format!("{} fixes", tally.fixes) };
         parts.push(format!("{fixes} for {} of {}", tally.mended, count(tally.drops, "drop")));
     } else {
-        parts.push("no drop that policy caused".to_owned());
+        parts.push("no drop that policy caused and an allow can mend".to_owned());
     }
-    if unsafe_ones > 0 && !taken {
+    if unsafe_ones > 0 && !unsafe_taken {
         parts.push(format!("{unsafe_ones} more with --unsafe-fixes"));
     }
     if tally.unmended > 0 {
@@ -133,18 +181,17 @@ fn last_line(tally: &Tally, unsafe_ones: usize, taken: bool) -> String {
     }
     let asides: u64 = tally.asides.values().sum();
     if asides > 0 {
-        let kinds: Vec<String> =
-            tally.asides.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        let kinds: Vec<String> = tally.asides.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
         parts.push(format!("{} set aside ({})", count(asides, "drop"), kinds.join(", ")));
     }
     parts.join("; ")
 }
 
-fn exit(suggestion: &Suggestion) -> Exit {
-    let tally = &suggestion.tally;
-    if tally.unmended > 0 || tally.withheld > 0 {
+/// What the exit code tells: whether a drop that policy caused stays.
+fn exit(tally: &Tally) -> Exit {
+    if tally.unmended > 0 || tally.withheld > 0 || tally.denied_on_purpose > 0 {
         Exit::Unmended
-    } else if tally.fixes > 0 || tally.denied_on_purpose > 0 {
+    } else if tally.fixes > 0 {
         Exit::Findings
     } else {
         Exit::Clean

@@ -26,6 +26,8 @@ pub struct Case<'c, 'm, 's> {
     pub gap: Gap,
     /// The near miss.
     pub near: &'c NearMiss<'m, 's>,
+    /// Correct a value that something may use, too: asked for with `--prefer correct`.
+    pub even_alive: bool,
 }
 
 /// All corrections for a near miss.
@@ -542,7 +544,7 @@ impl<'m, 's> Case<'_, 'm, 's> {
         let written = port.protocol.as_ref()?;
         let used =
             self.scene.use_of_port(destinations, self.subject(), self.side(), port.transports()?, wanted);
-        if used != Use::Dead {
+        if used != Use::Dead && !self.even_alive {
             return None;
         }
         let value = port.value.get("protocol")?;
@@ -610,7 +612,7 @@ impl<'m, 's> Case<'_, 'm, 's> {
             self.scene.use_of_port(destinations, self.subject(), self.side(), port.transports()?, number);
         // DNS is looked up by its Service port on some ways: 53 stays.
         let dns = number == 53;
-        if dns || used == Use::Alive || (used == Use::Unknown && services.is_empty()) {
+        if dns || (!self.even_alive && (used == Use::Alive || (used == Use::Unknown && services.is_empty()))) {
             return None;
         }
         let value = port.value.get("port")?;

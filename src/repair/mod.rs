@@ -34,6 +34,8 @@ pub enum Prefer {
     /// As the evidence says.
     #[default]
     Evidence,
+    /// Values are corrected, also ones that something else may use.
+    Correct,
     /// Values are corrected only where nothing can be added.
     Add,
 }
@@ -165,7 +167,8 @@ impl<'m, 's> Planner<'_, 'm, 's> {
             let equal: Vec<usize> = (0..proven.len()).filter(|&i| rank(&proven[i]) == best).collect();
             // Two corrections that are equally good for the same drops: neither is certain.
             let rivals = equal.iter().any(|&i| i != equal[0] && proven[i].mends == proven[equal[0]].mends);
-            let fix = proven.remove(equal[0]);
+            let mut fix = proven.remove(equal[0]);
+            fix.alternatives = proven.iter().filter(|other| serves(other, &fix)).map(Proven::in_words).collect();
             if rivals {
                 let mends = fix.mends;
                 proven.retain(|other| !(other.mends == mends));
@@ -178,11 +181,11 @@ impl<'m, 's> Planner<'_, 'm, 's> {
     fn proposals(&self, gap: Gap) -> Vec<Candidate> {
         let scene = self.scene();
         let mut found = Vec::new();
-        if self.prefer == Prefer::Evidence {
+        if self.prefer != Prefer::Add {
             for near in self.near(gap) {
                 match near.miss {
                     Miss::Refused => found.extend(refused::mend(scene, gap, &near)),
-                    _ => found.extend(correct::corrections(&Case { scene, gap, near: &near })),
+                    _ => found.extend(correct::corrections(&Case { scene, gap, near: &near, even_alive: self.prefer == Prefer::Correct })),
                 }
             }
             found.extend(correct::api_server(scene, gap));
@@ -245,14 +248,17 @@ impl<'m, 's> Planner<'_, 'm, 's> {
                 continue;
             }
             let open: Vec<Gap> = self.open.iter().copied().collect();
-            let tight = additions
+            let (mut tight, wide): (Vec<Proven>, Vec<Proven>) = additions
                 .extensions(want)
                 .into_iter()
                 .filter_map(|candidate| self.prover.prove(candidate, &open).ok())
-                .filter(|proven| self.is_tight(proven) && proven.mends.contains(&want.gap))
-                .min_by_key(|proven| proven.candidate.operator);
-            if let Some(proven) = tight {
-                self.take(proven);
+                .filter(|proven| proven.mends.contains(&want.gap))
+                .partition(|proven| self.is_tight(proven));
+            tight.sort_by_key(|proven| proven.candidate.operator);
+            let mut tight = tight.into_iter();
+            if let Some(mut best) = tight.next() {
+                best.alternatives = tight.chain(wide).map(|other| other.in_words()).collect();
+                self.take(best);
             }
         }
         let left: Vec<&Want> = wants.iter().filter(|want| self.open.contains(&want.gap)).collect();
@@ -377,6 +383,11 @@ impl<'m, 's> Planner<'_, 'm, 's> {
         fixes.sort_by_key(|fix| fix.parts[0].mends.first().copied());
         Plan { fixes, unmended: self.unmended }
     }
+}
+
+/// Whether one fix mends something that another mends too.
+fn serves(one: &Proven, other: &Proven) -> bool {
+    one.mends.iter().any(|gap| other.mends.contains(gap))
 }
 
 /// How an identity is called in messages: namespace and workload, else what it is.

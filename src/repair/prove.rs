@@ -25,6 +25,20 @@ pub struct Proven {
     pub opened: Vec<Opened>,
     /// How many flows that were seen to pass were judged again.
     pub guarded: usize,
+    /// Other proven ways to mend the same drops, best first, in words with their cost.
+    pub alternatives: Vec<String>,
+}
+
+impl Proven {
+    /// The fix in words, with what it costs.
+    pub fn in_words(&self) -> String {
+        let opened = match self.opened.len() {
+            0 => "opens nothing else".to_owned(),
+            1 => "opens 1 more flow".to_owned(),
+            more => format!("opens {more} more flows"),
+        };
+        format!("{} ({}): {opened}", self.candidate.title, self.candidate.safety.as_str())
+    }
 }
 
 /// A flow that passes after an edit and did not before.
@@ -188,7 +202,7 @@ impl<'s> Prover<'_, '_, 's> {
         let guarded = self.keeps_what_passed(&overlay, &touched)?;
         self.keeps_denies(&overlay)?;
         let opened = self.opened(&overlay, &touched, packets);
-        Ok(Proven { candidate, mends, opened, guarded })
+        Ok(Proven { candidate, mends, opened, guarded, alternatives: Vec::new() })
     }
 
     /// Proves a mend for a request that a proxy refused: the edited rules cover
@@ -211,7 +225,7 @@ impl<'s> Prover<'_, '_, 's> {
         self.keeps_denies(&overlay)?;
         let opened = self.opened(&overlay, &touched, packets);
         let side = self.scene.drops[drop].distinct.flow.side.unwrap_or(Side::Ingress);
-        Ok(Proven { candidate, mends: vec![Gap { drop, side }], opened, guarded })
+        Ok(Proven { candidate, mends: vec![Gap { drop, side }], opened, guarded, alternatives: Vec::new() })
     }
 
     /// Proves again that several fixes together mend what each mends alone.
