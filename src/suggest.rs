@@ -280,7 +280,7 @@ impl Teller<'_, '_, '_, '_> {
         let drop = &self.scene.drops[unmended.gap.drop];
         let mut notes = vec![Note { heading: "seen", text: self.seen(&[unmended.gap.drop]) }];
         let title = self.title(unmended.gap.drop, Some(unmended.gap.side), 0);
-        let enforcing = self.scene.engine.enforcing(drop.subject(unmended.gap.side), unmended.gap.side);
+        let enforcing = self.scene.engine.isolating(drop.subject(unmended.gap.side), unmended.gap.side);
         let isolating = enforcing.first().and_then(|index| self.scene.model.policies.get(*index as usize));
         let (id, primary, related) = match &unmended.why {
             NoFix::ChangedAddress { service, place, rule } => {

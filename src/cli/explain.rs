@@ -9,12 +9,12 @@ use crate::explain::{PAGES, page, suggest_nearest};
 
 /// Shows what a finding means, how Cilium decides, an example and the mend
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The id of the finding, as it stands in brackets in a message; without it all ids are listed
     id: Option<String>,
 }
 
-pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     let Some(id) = &arguments.id else {
         let widest = PAGES.iter().map(|page| page.id.len()).max().unwrap_or(0);
         for page in PAGES {

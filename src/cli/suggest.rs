@@ -91,7 +91,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let options = arguments.tree.engine_options();
     let suggestion = suggest(&model, &trees, &files.sources, options, tally.distinct(), wishes);
     let summary = last_line(&suggestion, arguments.unsafe_fixes);
-    let run = Run { command: "suggest", summary, unsafe_fixes: arguments.unsafe_fixes, date: last_seen(&tally) };
+    let run =
+        Run { command: "suggest", summary, unsafe_fixes: arguments.unsafe_fixes, date: last_seen(&tally) };
     if arguments.format == Format::Text {
         tell(&suggestion, &files.sources, arguments.quiet, streams)?;
     }
@@ -132,7 +133,8 @@ fn deliver(
         // Proven together, not only each alone.
         Format::Text | Format::Diff => streams.out.write_all(diff::unified(&suggestion.files).as_bytes())?,
         format => {
-            let conflicts = render(format, &suggestion.findings, &files.sources, run, &Look::default(), streams.out)?;
+            let conflicts =
+                render(format, &suggestion.findings, &files.sources, run, &Look::default(), streams.out)?;
             for conflict in conflicts {
                 writeln!(streams.err, "warning: {conflict}")?;
             }
@@ -146,7 +148,12 @@ fn last_seen(tally: &FlowTally) -> Option<jiff::Timestamp> {
     tally.distinct().iter().filter_map(|distinct| distinct.span).map(|(_, last)| last).max()
 }
 
-fn tell(suggestion: &Suggestion, sources: &Sources, quiet: bool, streams: &mut Streams<'_>) -> io::Result<()> {
+fn tell(
+    suggestion: &Suggestion,
+    sources: &Sources,
+    quiet: bool,
+    streams: &mut Streams<'_>,
+) -> io::Result<()> {
     let look = Look {
         color: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         ..Look::default()
@@ -181,7 +188,8 @@ fn last_line(suggestion: &Suggestion, unsafe_taken: bool) -> String {
     }
     let asides: u64 = tally.asides.values().sum();
     if asides > 0 {
-        let kinds: Vec<String> = tally.asides.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        let kinds: Vec<String> =
+            tally.asides.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
         parts.push(format!("{} set aside ({})", count(asides, "drop"), kinds.join(", ")));
     }
     parts.join("; ")

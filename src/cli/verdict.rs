@@ -14,7 +14,7 @@ use crate::report::verdict::{Judged, json_line, table_row};
 #[command(
     after_help = "Examples:\n  policyfix verdict k8s/ --flows drops.jsonl\n  hubble observe -o jsonpb --last 100 | policyfix verdict k8s/ --flows - --format json"
 )]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     tree: TreeArguments,
     #[command(flatten)]
@@ -33,7 +33,7 @@ enum Format {
     Json,
 }
 
-pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     let files = arguments.tree.read();
     if !files.tell_problems(streams)? {
         return Ok(Exit::Unusable);

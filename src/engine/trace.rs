@@ -101,6 +101,23 @@ impl Engine {
             .collect()
     }
 
+    /// Whether an entity means an identity.
+    pub fn is_entity(&self, identity: IdentityId, entity: Entity) -> bool {
+        self.at(identity).known.classes.are(entity)
+    }
+
+    /// The policies that close a side of an endpoint by default deny, in order.
+    pub fn isolating(&self, subject: IdentityId, side: Side) -> Vec<u32> {
+        let subject = self.at(subject);
+        let mut policies: Vec<u32> = self
+            .rules_about(None, subject)
+            .filter(|(.., truth, rule)| *truth == Truth::Yes && rule.sides[side as usize].default_deny)
+            .map(|(policy, ..)| policy)
+            .collect();
+        policies.dedup();
+        policies
+    }
+
     /// The policies whose elements make a side of an endpoint enforced, in order.
     pub fn enforcing(&self, subject: IdentityId, side: Side) -> Vec<u32> {
         let subject = self.at(subject);

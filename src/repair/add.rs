@@ -8,9 +8,10 @@ use super::cause::{addition_cause, is_dns};
 use super::manner::Manner;
 use super::place;
 use super::words::{self, PeerWords, PortWords, name_peer, same_workload};
-use crate::diagnose::{Gap, Scene};
+use crate::diagnose::{Gap, Miss, Scene, near_misses};
 use crate::engine::IdentityId;
 use crate::finding::{Label, Safety};
+use crate::policy::selector::Origin;
 use crate::policy::{
     Action, Element, PeerField, PeerKey, Policy, PolicyKind, PortList, Rule, Section, Subject,
 };
@@ -125,6 +126,7 @@ impl<'m, 's> Additions<'_, 'm, 's> {
         for element in self.elements() {
             found.extend(self.add_port(element, want));
             found.extend(self.add_peer(element, want));
+            found.extend(self.add_value(element, want));
         }
         found
     }
@@ -200,6 +202,36 @@ impl<'m, 's> Additions<'_, 'm, 's> {
         candidate.why = self.why(want);
         candidate.title = format!("add {} to {}", want.peer.title(), field.key.as_str(self.side));
         Some(candidate)
+    }
+
+    /// A list of values in a selector that lacks the one of this peer.
+    fn add_value(&self, element: &'m Element<'s>, want: &Want) -> Option<Candidate> {
+        let drop = &self.scene.drops[want.gap.drop];
+        let (subject, peer) = (drop.subject(self.side), drop.peer(self.side));
+        let near = near_misses(self.scene, subject, peer, self.side, want.packet);
+        near.into_iter().filter(|near| near.element.value == element.value).find_map(|near| {
+            let (Miss::PeerNamespace(_, _, requirement) | Miss::PeerLabel(_, _, requirement)) = &near.miss
+            else {
+                return None;
+            };
+            let Origin::Expression(expression) = requirement.origin else { return None };
+            let observed = crate::diagnose::label(self.scene.engine.identity(peer), "k8s", &requirement.key)?;
+            let values = expression.get("values")?;
+            let written: Vec<&str> = requirement.values.iter().map(|value| value.value.as_ref()).collect();
+            let index = if written.is_sorted() {
+                written.partition_point(|value| *value < observed)
+            } else {
+                written.len()
+            };
+            let change = Editor::default().insert_item(values, index, observed);
+            let blame = Label { span: values.span(), text: format!("{observed} is not among these") };
+            let cause =
+                if requirement.key == crate::label::NAMESPACE { "wrong-namespace" } else { "peer-label" };
+            let mut candidate = self.candidate(Operator::AddPeer, cause, change, blame)?;
+            candidate.why = self.why(want);
+            candidate.title = format!("add {observed} to the values of {}", requirement.key);
+            Some(candidate)
+        })
     }
 
     fn field_for(&self, element: &'m Element<'s>, peer: &PeerWords) -> Option<&'m PeerField<'s>> {
@@ -362,7 +394,7 @@ fn lists<'e, 's>(element: &'e Element<'s>) -> impl Iterator<Item = &'e PortList<
 /// Whether a port can be put into a list: L7 rules would apply to it too.
 fn takes_port(list: &PortList<'_>, dns: bool) -> bool {
     let plain = !list.l7.redirects();
-    !list.ports.is_empty() && (plain || (dns && list.l7.dns.is_some()))
+    plain || (dns && list.l7.dns.is_some())
 }
 
 /// Whether `protocol` stands before `port` in the items of a list.

@@ -3,7 +3,7 @@
 
 use super::candidate::{Candidate, Operator};
 use super::manner::{Manner, labels_prefixed};
-use super::words::{PeerWords, entity, identifying_labels, name_peer};
+use super::words::{entity, identifying_labels};
 use crate::diagnose::{Gap, Miss, NearMiss, Scene, Use, label, peer_requirements};
 use crate::engine::IdentityId;
 use crate::finding::{Label, Safety};
@@ -379,42 +379,56 @@ impl<'m, 's> Case<'_, 'm, 's> {
 
     /// Corrections of peers that are no selectors: entities, names, addresses.
     fn other_peer(&self) -> Vec<Candidate> {
-        let peer = self.scene.engine.identity(self.peer());
         let mut found = Vec::new();
         for item in self.near.element.peers.iter().flat_map(|field| &field.items) {
             match &item.peer {
-                Peer::Entity(name) => {
-                    let dead = self.side() == Side::Ingress && name.value == "host";
-                    if let (true, Some(entity)) = (dead, entity(peer)) {
-                        let blame = Label {
-                            span: name.span,
-                            text: "the node reaches its own pods anyway".to_owned(),
-                        };
-                        let change = Editor::default().replace(item.value, entity);
-                        found.extend(self.candidate(Operator::SwapPeer, "wrong-entity", change, blame).map(
-                            |c| {
-                                Candidate {
-                                    why: format!(
-                                        "the rule admits entity host; {} is entity {entity}",
-                                        self.name(self.peer())
-                                    ),
-                                    title: format!("change the entity host to {entity}"),
-                                    evidence: Some(
-                                        "a node reaches its own pods without a rule, so nothing is lost"
-                                            .to_owned(),
-                                    ),
-                                    ..c
-                                }
-                            },
-                        ));
-                    }
-                }
+                Peer::Entity(name) => found.extend(self.entity_value(item, name)),
                 Peer::Name(rule) => found.extend(self.name_value(rule)),
                 Peer::Addresses(addresses) => found.extend(self.address_value(addresses)),
                 _ => {}
             }
         }
         found
+    }
+
+    /// An entity that nothing uses gives way to the one that was seen. `host` on
+    /// ingress is never used: a node reaches its own pods without a rule.
+    fn entity_value(
+        &self,
+        item: &PeerItem<'s>,
+        name: &crate::source::Spanned<crate::manifest::Text<'s>>,
+    ) -> Option<Candidate> {
+        let seen = entity(self.scene.engine.identity(self.peer()))?;
+        let written = crate::policy::peer::Entity::parse(&name.value)?;
+        let idle = self.side() == Side::Ingress && name.value == "host";
+        let mut passed = self.scene.passed_on(self.subject(), self.side()).peekable();
+        let spoken = passed.peek().is_some();
+        let used = passed.any(|passed| self.scene.engine.is_entity(passed.peer(self.side()), written));
+        if !idle && (!spoken || used) {
+            return None;
+        }
+        let blame = Label { span: name.span, text: format!("{} is entity {seen}", self.name(self.peer())) };
+        let candidate = self.candidate(
+            Operator::SwapPeer,
+            "wrong-entity",
+            Editor::default().replace(item.value, seen),
+            blame,
+        )?;
+        let evidence = if idle {
+            "a node reaches its own pods without a rule, so nothing is lost".to_owned()
+        } else {
+            format!("of the flows that passed here, none was with entity {}", name.value)
+        };
+        Some(Candidate {
+            why: format!(
+                "the rule admits entity {}; {} is entity {seen}",
+                name.value,
+                self.name(self.peer())
+            ),
+            title: format!("change the entity {} to {seen}", name.value),
+            evidence: Some(evidence),
+            ..candidate
+        })
     }
 
     /// A name or pattern in which exactly one label is another, and that nothing used.
@@ -535,6 +549,7 @@ impl<'m, 's> Case<'_, 'm, 's> {
                 None => self.number(port, number, &destinations),
             },
             Literal::Name(name) if transports.contains(&transport) => self.port_name(port, &name),
+            Literal::Name(name) => self.protocol_of_name(port, &name),
             _ => None,
         }
     }
@@ -567,11 +582,41 @@ impl<'m, 's> Case<'_, 'm, 's> {
         })
     }
 
+    /// A name that the destination has, but for the other transport.
+    fn protocol_of_name(&self, port: &Port<'s>, name: &str) -> Option<Candidate> {
+        let Packet::Port(transport, wanted) = self.packet() else { return None };
+        let destination = self.scene.drops[self.gap.drop].destination.identity;
+        let named = &self.scene.engine.identity(destination).named_ports;
+        let has = |own: &crate::engine::NamedPort| {
+            *own.name == *name && own.transport == transport && own.port == wanted
+        };
+        let other = |own: &crate::engine::NamedPort| *own.name == *name && own.transport != transport;
+        if !named.iter().any(has) || named.iter().any(other) {
+            return None;
+        }
+        let written = port.protocol.as_ref()?;
+        let blame = Label { span: written.span, text: format!("{name} is a {transport} port") };
+        let change = Editor::default().replace(port.value.get("protocol")?, transport.as_str());
+        let candidate = self.candidate(Operator::CorrectValue, "wrong-protocol", change, blame)?;
+        Some(Candidate {
+            why: format!(
+                "{name} names a {transport} port of the destination; by {} it names none",
+                written.value
+            ),
+            title: format!("change {} to {transport}", written.value),
+            evidence: Some("a name that nobody has for this protocol means no port at all".to_owned()),
+            ..candidate
+        })
+    }
+
     fn range_end(&self, port: &Port<'s>, number: u16, end: i64) -> Option<Candidate> {
         let Packet::Port(transport, wanted) = self.packet() else { return None };
         let last = i64::from(self.last_beyond(transport, number).unwrap_or(wanted));
         let length = end - i64::from(number) + 1;
         // Farther away than the range is long, it is another port and not a short range.
+        if wanted < number && i64::from(number - wanted) <= length {
+            return self.range_start(port, number, wanted);
+        }
         if i64::from(wanted) <= end || last - end > length {
             return None;
         }
@@ -587,6 +632,27 @@ impl<'m, 's> Case<'_, 'm, 's> {
             why: format!("the rule admits {number} to {end}; the drop is on {wanted}"),
             title: format!("end the range at {last} instead of {end}"),
             evidence: None,
+            ..candidate
+        })
+    }
+
+    fn range_start(&self, port: &Port<'s>, number: u16, wanted: u16) -> Option<Candidate> {
+        let value = port.value.get("port")?;
+        let datum = if self.near.policy.kind == PolicyKind::Knp {
+            Datum::Int(i64::from(wanted))
+        } else {
+            Datum::String(wanted.to_string())
+        };
+        let blame = Label { span: value.span(), text: format!("the range begins after {wanted}") };
+        let candidate = self.candidate(
+            Operator::CorrectValue,
+            "port-range-too-short",
+            Editor::default().replace(value, datum),
+            blame,
+        )?;
+        Some(Candidate {
+            why: format!("the range begins at {number}; the drop is on {wanted}"),
+            title: format!("begin the range at {wanted} instead of {number}"),
             ..candidate
         })
     }
@@ -612,7 +678,8 @@ impl<'m, 's> Case<'_, 'm, 's> {
             self.scene.use_of_port(destinations, self.subject(), self.side(), port.transports()?, number);
         // DNS is looked up by its Service port on some ways: 53 stays.
         let dns = number == 53;
-        if dns || (!self.even_alive && (used == Use::Alive || (used == Use::Unknown && services.is_empty()))) {
+        if dns || (!self.even_alive && (used == Use::Alive || (used == Use::Unknown && services.is_empty())))
+        {
             return None;
         }
         let value = port.value.get("port")?;
@@ -844,13 +911,4 @@ pub(super) fn is_private(ip: std::net::IpAddr) -> bool {
         std::net::IpAddr::V4(ip) => ip.is_private() || ip.octets()[0] == 100,
         std::net::IpAddr::V6(ip) => ip.segments()[0] & 0xfe00 == 0xfc00,
     }
-}
-
-/// How a peer would be named that a policy in this namespace means.
-pub fn words_for(
-    scene: &Scene<'_, '_>,
-    peer: IdentityId,
-    policy: &crate::policy::Policy<'_>,
-) -> Option<PeerWords> {
-    name_peer(scene, peer, policy.namespace.name())
 }

@@ -68,7 +68,7 @@ pub fn new_policy(
     let blame_at =
         neighbours.first().map_or_else(|| crate::source::Span::new(FileId(0), 0, 0), |policy| policy.place());
     let who = super::identity_name(scene, subject);
-    let isolating = scene.engine.enforcing(subject, gaps.first()?.side);
+    let isolating = scene.engine.isolating(subject, gaps.first()?.side);
     let isolating = isolating.first().and_then(|index| scene.model.policies.get(*index as usize));
     let unsure = wants.iter().any(|want| {
         want.gap.side == Side::Ingress && matches!(want.peer, PeerWords::Address(_) | PeerWords::Name(_))

@@ -168,7 +168,8 @@ impl<'m, 's> Planner<'_, 'm, 's> {
             // Two corrections that are equally good for the same drops: neither is certain.
             let rivals = equal.iter().any(|&i| i != equal[0] && proven[i].mends == proven[equal[0]].mends);
             let mut fix = proven.remove(equal[0]);
-            fix.alternatives = proven.iter().filter(|other| serves(other, &fix)).map(Proven::in_words).collect();
+            fix.alternatives =
+                proven.iter().filter(|other| serves(other, &fix)).map(Proven::in_words).collect();
             if rivals {
                 let mends = fix.mends;
                 proven.retain(|other| !(other.mends == mends));
@@ -185,7 +186,12 @@ impl<'m, 's> Planner<'_, 'm, 's> {
             for near in self.near(gap) {
                 match near.miss {
                     Miss::Refused => found.extend(refused::mend(scene, gap, &near)),
-                    _ => found.extend(correct::corrections(&Case { scene, gap, near: &near, even_alive: self.prefer == Prefer::Correct })),
+                    _ => found.extend(correct::corrections(&Case {
+                        scene,
+                        gap,
+                        near: &near,
+                        even_alive: self.prefer == Prefer::Correct,
+                    })),
                 }
             }
             found.extend(correct::api_server(scene, gap));

@@ -14,13 +14,18 @@ pub fn peer_index(field: &PeerField<'_>, peer: &PeerWords) -> usize {
     if !keys.is_sorted() {
         return keys.len();
     }
-    let own = match peer {
+    let own = peer_key(peer);
+    keys.partition_point(|key| *key <= own)
+}
+
+/// The same for a peer that is not written yet.
+fn peer_key(peer: &PeerWords) -> String {
+    match peer {
         PeerWords::Pods { labels, .. } => labels.first().map_or_else(String::new, |(_, value)| value.clone()),
         PeerWords::Entity(name) => (*name).to_owned(),
         PeerWords::Name(name) => format!("matchName {name}"),
         PeerWords::Address(ip) => super::words::host_prefix(*ip),
-    };
-    keys.partition_point(|key| *key <= own)
+    }
 }
 
 /// What people put peers in order by: the workload's name, the entity, the name.
@@ -68,11 +73,39 @@ pub fn element_index(
         }
     }
     let new_rank = peers.first().map_or(0, |peer| field_rank(peer.field()));
-    section
-        .elements
-        .iter()
-        .rposition(|element| element.peers.first().is_none_or(|field| field_rank(field.key) <= new_rank))
-        .map_or(0, |last| last + 1)
+    let rank_of = |element: &Element<'_>| element.peers.first().map_or(0, |field| field_rank(field.key));
+    let like: Vec<usize> = (0..section.elements.len())
+        .filter(|&i| rank_of(&section.elements[i]) == new_rank && !is_dns_rule(&section.elements[i]))
+        .collect();
+    let names: Vec<String> = like.iter().map(|&i| element_key(&section.elements[i])).collect();
+    let own = peers.first().map(peer_key).unwrap_or_default();
+    if let (Some(first), true) = (names.iter().position(|name| *name > own), names.is_sorted()) {
+        return like[first];
+    }
+    if let Some(last) = like.last() {
+        return last + 1;
+    }
+    // The rule for DNS stands last among those for pods.
+    let before_dns =
+        section.elements.iter().position(|element| rank_of(element) == new_rank && is_dns_rule(element));
+    let dns = ports.iter().any(|port| port.port == 53);
+    if let Some(index) = before_dns.filter(|_| !dns) {
+        return index;
+    }
+    section.elements.iter().rposition(|element| rank_of(element) <= new_rank).map_or(0, |last| last + 1)
+}
+
+/// Whether an element is for DNS only.
+fn is_dns_rule(element: &Element<'_>) -> bool {
+    let mut ports =
+        element.to_ports.iter().flat_map(|to_ports| &to_ports.lists).flat_map(|list| &list.ports).peekable();
+    ports.peek().is_some() && ports.all(|port| port.literal() == Literal::Number(53))
+}
+
+/// What rules are put in order by: their first peer.
+fn element_key(element: &Element<'_>) -> String {
+    let first = element.peers.first().and_then(|field| field.items.first());
+    first.map(|item| sort_key(&item.peer)).unwrap_or_default()
 }
 
 fn first_port(scene: &Scene<'_, '_>, subject: IdentityId, element: &Element<'_>) -> Option<u16> {

@@ -41,7 +41,7 @@ fn candidate(
 /// it does not mean to (`enableDefaultDeny`, from 1.16).
 pub fn open_side(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
     let subject = scene.drops[gap.drop].subject(gap.side);
-    let [index] = scene.engine.enforcing(subject, gap.side)[..] else { return None };
+    let [index] = scene.engine.isolating(subject, gap.side)[..] else { return None };
     let policy = scene.model.policies.get(index as usize)?;
     if scene.engine.options().version < CiliumVersion::V1_16 || !scene.model.is_editable(policy) {
         return None;
