@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 
+use super::notes::notes;
 use super::place::{Region, Replacement, replacements};
-use super::{Run, notes, page_address, pretty};
+use super::{Run, page_address, pretty};
 use crate::finding::{FileChange, Finding, Fix, Label, Note};
 use crate::source::Sources;
 
