@@ -61,7 +61,7 @@ pub fn write_finding(
     for labels in labels_by_file(finding) {
         let Some(first) = labels.first() else { continue };
         let source = &sources[first.span.file];
-        out.write_all(draw(source, &labels, look.color, look.width).as_bytes())?;
+        out.write_all(draw(source, first.span, &labels, look).as_bytes())?;
     }
     let width = look.width.saturating_sub(NOTE_INDENT);
     for line in aligned(&notes(finding), width, |heading| look.painted(BOLD, heading)) {
