@@ -3,6 +3,7 @@
 //! that writes down how it was called.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,6 +19,18 @@ echo >>\"$CALLS\"
 echo result
 exit \"$ENDS_WITH\"
 ";
+
+/// A program in `folder` that records how it is called.
+fn write_recorder(folder: &Path) {
+    let path = folder.join("policyfix");
+    fs::write(&path, RECORDER).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The search path with `folder` in front.
+fn path_with(folder: &Path) -> String {
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+}
 
 fn read_yaml(name: &str) -> Value {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
@@ -42,13 +55,11 @@ fn run_step(name: &str, inputs: &[(&str, &str)], ends_with: i32) -> Outcome {
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("policyfix-flows")).unwrap();
     fs::write(at("policyfix-flows/drops.jsonl"), "").unwrap();
-    fs::write(at("policyfix"), RECORDER).unwrap();
-    fs::set_permissions(at("policyfix"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    write_recorder(folder.path());
     // As the runner calls it.
     let status = Command::new("bash")
         .args(["--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step["run"].as_str().unwrap()])
-        .env("PATH", path)
+        .env("PATH", path_with(folder.path()))
         .env("CALLS", at("calls"))
         .env("ENDS_WITH", ends_with.to_string())
         .env("RUNNER_TEMP", folder.path())
@@ -126,4 +137,52 @@ fn the_hooks_are_lint_and_lint_with_fixes() {
         .map(|hook| (hook["id"].as_str().unwrap(), hook["entry"].as_str().unwrap()))
         .collect();
     assert_eq!(told, [("policyfix-lint", "policyfix lint"), ("policyfix-lint-fix", "policyfix lint --fix")]);
+}
+
+/// Runs the real pre-commit, where it is installed, with the hooks as they
+/// would be with an installed policyfix.
+#[test]
+fn a_hook_gets_the_staged_manifests_and_no_other_file() {
+    if Command::new("pre-commit").arg("--version").output().is_err() {
+        return;
+    }
+    let tools = tempfile::tempdir().unwrap();
+    write_recorder(tools.path());
+    let repository = tempfile::tempdir().unwrap();
+    let run = |program: &str, arguments: &[&str], ends_with: i32| {
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(repository.path())
+            .env("PATH", path_with(tools.path()))
+            .env("HOME", tools.path())
+            .env("CALLS", tools.path().join("calls"))
+            .env("ENDS_WITH", ends_with.to_string())
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+
+    let mut hooks = read_yaml(".pre-commit-hooks.yaml");
+    for hook in hooks.as_sequence_mut().unwrap() {
+        hook["language"] = "system".into();
+    }
+    let config = serde_json::json!({ "repos": [{ "repo": "local", "hooks": hooks }] });
+    let write = |name: &str, text: &str| fs::write(repository.path().join(name), text).unwrap();
+    write(".pre-commit-config.yaml", &config.to_string());
+    write("staged policy.yaml", "a: 1\n");
+    write("staged.yml", "a: 1\n");
+    write("notes.txt", "text\n");
+    write("not-staged.yaml", "a: 1\n");
+    run("git", &["init", "--quiet"], 0);
+    run("git", &["add", "staged policy.yaml", "staged.yml", "notes.txt"], 0);
+
+    let (passed, said) = run("pre-commit", &["run", "policyfix-lint"], 0);
+    assert!(passed, "{said}");
+    let (passed, said) = run("pre-commit", &["run", "policyfix-lint-fix"], 1);
+    assert!(!passed, "{said}");
+    let calls = fs::read_to_string(tools.path().join("calls")).unwrap();
+    assert_eq!(
+        calls,
+        "[lint][staged policy.yaml][staged.yml]\n[lint][--fix][staged policy.yaml][staged.yml]\n"
+    );
 }

@@ -10,10 +10,11 @@ use miette::{
     SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 
+use super::terminal::Look;
 use super::visible::visible;
 use super::wrap::wrapped;
 use crate::finding::Label;
-use crate::source::Source;
+use crate::source::{Source, Span};
 
 /// A longer line is cut around its first label: one line of JSON can be a whole cluster.
 const LONGEST_LINE: usize = 160;
@@ -22,13 +23,13 @@ const KEPT_BEFORE_LABEL: usize = 60;
 /// Places that are no further apart are shown in one excerpt.
 const LARGEST_GAP: usize = 3;
 
-/// Draws the places of one file, the first of `labels` with its position on
-/// top; places far from it follow in the order of the file.
-pub(super) fn draw(source: &Source, labels: &[&Label], color: bool, width: usize) -> String {
-    let mut groups: Vec<Vec<&Label>> = Vec::new();
+/// Draws places of one file: first the lines around `head` with its position on
+/// top, then places far from it in the order of the file.
+pub(super) fn draw(source: &Source, head: Span, labels: &[&Label], look: &Look) -> String {
     let line = |label: &Label| source.position(label.span.start).0;
     let mut sorted = labels.to_vec();
     sorted.sort_by_key(|label| (label.span.start, label.span.end));
+    let mut groups: Vec<Vec<&Label>> = Vec::new();
     for label in sorted {
         match groups.last_mut() {
             Some(group) if group.last().is_some_and(|last| line(label) <= line(last) + LARGEST_GAP) => {
@@ -37,11 +38,8 @@ pub(super) fn draw(source: &Source, labels: &[&Label], color: bool, width: usize
             _ => groups.push(vec![label]),
         }
     }
-    let head = labels.first().copied();
-    let has_head =
-        |group: &Vec<&Label>| head.is_some_and(|head| group.iter().any(|label| std::ptr::eq(*label, head)));
-    groups.sort_by_key(|group| !has_head(group));
-    groups.iter().map(|group| Excerpt::new(source, group, head, width).draw(color)).collect()
+    groups.sort_by_key(|group| !group.iter().any(|label| label.span == head));
+    groups.iter().map(|group| Excerpt::new(source, head, group, look.width).draw(look.color)).collect()
 }
 
 /// A few lines, and the labels at byte ranges of them.
@@ -57,17 +55,16 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    fn new(source: &Source, group: &[&Label], head: Option<&Label>, width: usize) -> Self {
+    fn new(source: &Source, head: Span, group: &[&Label], width: usize) -> Self {
         let text = source.text.as_str();
         let starts = group.iter().map(|label| line_around(text, label.span.start as usize).start);
         let (first, last) =
             starts.fold((text.len(), 0), |(first, last), start| (first.min(start), last.max(start)));
         let first = if first == 0 { 0 } else { line_around(text, first - 1).start };
-        let told = group.iter().find(|label| head.is_some_and(|head| std::ptr::eq(**label, head)));
-        let told = told.or(group.first()).map_or(0, |label| label.span.start);
+        let told = group.iter().find(|label| label.span == head).or(group.first());
         let mut excerpt = Self {
             name: visible(&source.name),
-            position: source.position(told),
+            position: source.position(told.map_or(0, |label| label.span.start)),
             first_line: source.position(first as u32).0,
             text: String::new(),
             labels: Vec::new(),
@@ -174,15 +171,17 @@ fn line_around(text: &str, at: usize) -> Range<usize> {
     let at = at.min(bytes.len());
     // After the last line end there is nothing to show: the line before it stands for it.
     let at = if at > 0 && at == bytes.len() && bytes.ends_with(b"\n") { at - 1 } else { at };
-    let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
-    let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |newline| at + newline);
-    let is_crlf = end > start && end < bytes.len() && bytes[end - 1] == b'\r';
+    let (before, after) = bytes.split_at(at);
+    let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+    let end = memchr::memchr(b'\n', after).map_or(bytes.len(), |newline| at + newline);
+    let is_crlf = bytes.get(start..=end).is_some_and(|line| line.ends_with(b"\r\n"));
     start..if is_crlf { end - 1 } else { end }
 }
 
 /// The byte after a line end.
 fn end_of_line(text: &str, at: usize) -> usize {
-    memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |newline| at + newline + 1)
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    memchr::memchr(b'\n', rest).map_or(text.len(), |newline| at + newline + 1)
 }
 
 /// What is shown of a line: all, or the part around its first label.
@@ -206,15 +205,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::source::{FileId, Span};
+    use crate::source::FileId;
 
     fn label(start: usize, end: usize, text: &str) -> Label {
         Label { span: Span::new(FileId(0), start as u32, end as u32), text: text.into() }
     }
 
     fn excerpt(text: &str, labels: &[Label]) -> String {
+        drawn(text, labels, Look { width: 80, ..Look::default() })
+    }
+
+    fn drawn(text: &str, labels: &[Label], look: Look) -> String {
         let source = Source::new(PathBuf::new(), "a.yaml".into(), text.into());
-        draw(&source, &labels.iter().collect::<Vec<_>>(), false, 80)
+        draw(&source, labels[0].span, &labels.iter().collect::<Vec<_>>(), &look)
     }
 
     #[track_caller]
@@ -327,12 +330,11 @@ mod tests {
             spans in prop::collection::vec((0u32..100, 0u32..100, "[a-zä\n]{0,60}"), 1..6),
             color: bool,
         ) {
-            let source = Source::new(PathBuf::new(), "a.yaml".into(), text);
             let labels: Vec<Label> = spans
                 .into_iter()
                 .map(|(start, end, text)| Label { span: Span::new(FileId(0), start, end), text })
                 .collect();
-            let drawn = draw(&source, &labels.iter().collect::<Vec<_>>(), color, 60);
+            let drawn = drawn(&text, &labels, Look { color, width: 60, hyperlinks: false });
             prop_assert!(drawn.contains("╭─["), "{drawn}");
         }
     }

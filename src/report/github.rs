@@ -2,7 +2,7 @@
 //! shows as an annotation at the place.
 
 use super::message;
-use super::place::Region;
+use super::place::anchor;
 use crate::finding::{Finding, Severity};
 use crate::source::Sources;
 
@@ -18,9 +18,8 @@ fn command(finding: &Finding, sources: &Sources) -> String {
         Severity::Note => "notice",
     };
     let mut properties = vec![("title", finding.id.to_owned())];
-    if let Some(label) = &finding.primary {
-        let region = Region::of(label, sources);
-        properties.push(("file", sources[label.span.file].name.clone()));
+    if let Some((name, region)) = anchor(finding, finding.fix.as_ref(), sources) {
+        properties.push(("file", name.to_owned()));
         properties.push(("line", region.start.line.to_string()));
         properties.push(("endLine", region.end.line.to_string()));
         // GitHub knows columns within one line only, and counts the last one in.

@@ -4,8 +4,9 @@
 
 use serde::Serialize;
 
+use super::notes::notes;
 use super::place::{Region, Replacement, replacements};
-use super::{Run, notes, page_address, pretty};
+use super::{Run, page_address, pretty};
 use crate::finding::{FileChange, Finding, Fix, Label, Note};
 use crate::source::Sources;
 
@@ -116,7 +117,7 @@ mod tests {
     use crate::report::samples::{new_policy, sample, service_port};
 
     fn run() -> Run {
-        Run { command: "suggest", summary: "1 cause".into(), ..Run::default() }
+        Run { command: "suggest", summary: "1 cause, 1 safe fix for 37 drops".into(), ..Run::default() }
     }
 
     fn read(findings: &[Finding], sources: &Sources) -> Value {
@@ -144,6 +145,21 @@ mod tests {
         let file = json!({"file": "k8s/payments/ledger.yaml", "new": false, "edits": edits});
         assert_eq!(entry["fix"]["safety"], "safe");
         assert_eq!(entry["fix"]["files"], json!([file]));
+    }
+
+    #[test]
+    fn the_example_of_the_page_is_what_is_written() {
+        let page = include_str!("../../docs/json.md");
+        let example = page.split("```json").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let mut example: Value = serde_json::from_str(example).unwrap();
+        example["tool"]["version"] = env!("CARGO_PKG_VERSION").into();
+        let (mut finding, sources) = service_port();
+        finding.related.clear();
+        finding.notes.retain(|note| note.heading == "seen");
+        let mut document = read(&[finding], &sources);
+        // The page has no line for the fix, to be short.
+        document["findings"][0]["notes"].as_array_mut().unwrap().truncate(1);
+        assert_eq!(document, example);
     }
 
     #[test]

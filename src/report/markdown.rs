@@ -3,8 +3,9 @@
 //! that a label can neither mention a person nor break the page.
 
 use super::diff::unified;
+use super::notes::notes;
 use super::visible::{visible, visible_lines};
-use super::{Run, notes, page_address};
+use super::{Run, page_address};
 use crate::finding::Finding;
 use crate::source::Sources;
 

@@ -7,6 +7,7 @@ pub mod github;
 pub mod json;
 pub mod markdown;
 pub mod merge;
+mod notes;
 pub mod patch;
 mod place;
 pub mod rdjson;
@@ -27,7 +28,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 
 use crate::explain;
-use crate::finding::{Finding, Fix, Note, Safety};
+use crate::finding::{Finding, Fix, Safety};
 use crate::source::Sources;
 use merge::{Conflict, Merge};
 use terminal::Look;
@@ -131,22 +132,10 @@ fn page_address(id: &str) -> Option<String> {
     Some(format!("{HOME}/blob/main/src/explain/{}.md", page.id))
 }
 
-/// The notes of a finding as they are read; a fix of which no note speaks is
-/// told by its title.
-fn notes(finding: &Finding) -> Vec<Note> {
-    let mut notes = finding.notes.clone();
-    if let Some(fix) = &finding.fix
-        && !notes.iter().any(|note| note.heading == "fix")
-    {
-        notes.push(Note { heading: "fix", text: format!("{} ({})", fix.title, fix.safety.as_str()) });
-    }
-    notes
-}
-
 /// Title and notes, a line each, for formats that have one message.
 fn message(finding: &Finding) -> String {
     let mut message = finding.title.clone();
-    for note in notes(finding) {
+    for note in notes::notes(finding) {
         message.push_str(&format!("\n{}: {}", note.heading, note.text));
     }
     visible::visible_lines(&message)

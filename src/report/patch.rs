@@ -2,12 +2,13 @@
 //! message tells what was denied, why, and what the fix opens, so that the commit
 //! can be reviewed without policyfix at hand.
 
+use super::Run;
 use super::diff::{quoted, unified};
 use super::merge::{Conflict, Merge};
-use super::visible::{visible, visible_lines};
+use super::notes::{aligned, notes};
+use super::visible::visible;
 use super::wrap::wrapped;
-use super::{Run, notes};
-use crate::finding::{FileChange, Finding, Fix};
+use crate::finding::{FileChange, Finding, Fix, Note};
 
 /// The width of a commit message.
 const MESSAGE_WIDTH: usize = 72;
@@ -117,17 +118,11 @@ fn message(finding: &Finding) -> String {
         message.push('\n');
     }
     message.push('\n');
-    let notes = notes(finding);
-    let longest = notes.iter().map(|note| note.heading.chars().count()).max().unwrap_or(0);
-    let indent = longest.max(4) + 2;
-    let told = notes.iter().map(|note| (note.heading, visible_lines(&note.text)));
-    let more = ("more", format!("policyfix explain {}", finding.id));
-    for (heading, text) in told.chain([more]) {
-        for (number, line) in wrapped(&text, MESSAGE_WIDTH - indent).iter().enumerate() {
-            let heading = if number == 0 { heading } else { "" };
-            message.push_str(format!("{heading:indent$}{line}").trim_end());
-            message.push('\n');
-        }
+    let mut notes = notes(finding);
+    notes.push(Note { heading: "more", text: format!("policyfix explain {}", finding.id) });
+    for line in aligned(&notes, MESSAGE_WIDTH, str::to_owned) {
+        message.push_str(&line);
+        message.push('\n');
     }
     message
 }

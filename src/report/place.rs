@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::merge::splices;
-use crate::finding::{FileChange, Label, Splice};
+use crate::finding::{FileChange, Finding, Fix, Label, Splice};
 use crate::source::{Source, Sources};
 
 /// A point in a file.
@@ -55,6 +55,20 @@ impl Region {
         let range = label.span.range();
         Self::new(&sources[label.span.file], range.start, range.end)
     }
+}
+
+/// Where a finding is shown in forms that cannot do without a place: what it
+/// blames, else another place that matters, else where its fix begins.
+pub(super) fn anchor<'a>(
+    finding: &'a Finding,
+    fix: Option<&'a Fix>,
+    sources: &'a Sources,
+) -> Option<(&'a str, Region)> {
+    if let Some(label) = finding.primary.as_ref().or(finding.related.first()) {
+        return Some((&sources[label.span.file].name, Region::of(label, sources)));
+    }
+    let change = fix?.files.first()?;
+    Some((&change.name, replacements(change).first()?.region))
 }
 
 /// The replacements that make a file's new text of its old one, in order.

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::place::{Position, Region, covering_replacement};
+use super::place::{Position, Region, anchor, covering_replacement};
 use super::{HOME, Run, message, page_address, pretty};
 use crate::finding::{Finding, Severity};
 use crate::source::Sources;
@@ -57,28 +57,25 @@ pub fn result(findings: &[Finding], sources: &Sources, run: &Run) -> String {
     }))
 }
 
-fn diagnostic<'a>(finding: &Finding, sources: &'a Sources, run: &Run) -> Diagnostic<'a> {
-    let location = finding.primary.as_ref().map(|label| Location {
-        path: &sources[label.span.file].name,
-        range: range(Region::of(label, sources)),
-    });
+fn diagnostic<'a>(finding: &'a Finding, sources: &'a Sources, run: &Run) -> Diagnostic<'a> {
+    let anchor = anchor(finding, run.offered(finding), sources);
     let mut code = json!({ "value": finding.id });
     if let Some(address) = page_address(finding.id) {
         code["url"] = address.into();
     }
     Diagnostic {
         message: message(finding),
-        location,
+        location: anchor.map(|(path, region)| Location { path, range: range(region) }),
         severity: severity(finding.severity),
         code,
-        suggestions: suggestion(finding, run).into_iter().collect(),
+        suggestions: suggestion(finding, run, anchor.map(|(path, _)| path)).into_iter().collect(),
     }
 }
 
-fn suggestion(finding: &Finding, run: &Run) -> Option<Suggestion> {
-    let place = finding.primary.as_ref()?;
+fn suggestion(finding: &Finding, run: &Run, path: Option<&str>) -> Option<Suggestion> {
     let [change] = run.offered(finding)?.files.as_slice() else { return None };
-    if change.file != Some(place.span.file) {
+    // A file that is not there yet has no line to comment on.
+    if change.file.is_none() || path != Some(change.name.as_str()) {
         return None;
     }
     let replacement = covering_replacement(change)?;
@@ -130,9 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_without_place_has_no_location() {
+    fn a_finding_without_place_stands_where_its_fix_begins() {
         let diagnostic = read(new_policy(), &Sources::default());
-        assert_eq!(diagnostic["location"], Value::Null);
+        assert_eq!(diagnostic["location"]["path"], "k8s/new.yaml");
         assert_eq!(diagnostic["suggestions"], Value::Null);
+        let nowhere = Finding { fix: None, ..new_policy() };
+        assert_eq!(read(nowhere, &Sources::default())["location"], Value::Null);
     }
 }

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::place::{Region, replacements, uri};
+use super::place::{Region, anchor, replacements, uri};
 use super::{HOME, Run, message, page_address, pretty};
 use crate::explain;
 use crate::finding::{FileChange, Finding, Fix, Label};
@@ -157,41 +157,31 @@ fn rule(id: &'static str) -> Rule {
 
 fn result(finding: &Finding, ids: &[&str], sources: &Sources, run: &Run) -> ResultEntry {
     let offered = run.offered(finding);
-    let blamed = finding.primary.as_ref().or(finding.related.first());
-    let locations = match (blamed, offered.and_then(|fix| fix.files.first())) {
-        (Some(label), _) => vec![location(label, None, sources)],
-        (None, Some(change)) => first_change(change).into_iter().collect(),
-        (None, None) => Vec::new(),
-    };
+    let label = finding.primary.as_ref().map(|label| label.text.as_str());
+    let anchor = anchor(finding, offered, sources);
     let related = finding.related.iter().enumerate();
     ResultEntry {
         rule_id: finding.id,
         rule_index: ids.binary_search(&finding.id).unwrap_or_default(),
         level: finding.severity.as_str(),
         message: Message { text: message(finding) },
-        locations,
-        related_locations: related.map(|(index, label)| location(label, Some(index + 1), sources)).collect(),
+        locations: anchor.map(|anchor| location(anchor, None, label)).into_iter().collect(),
+        related_locations: related.map(|(index, label)| related_location(index, label, sources)).collect(),
         fixes: offered.map(fix_entry).into_iter().collect(),
     }
 }
 
-fn location(label: &Label, id: Option<usize>, sources: &Sources) -> Location {
-    Location {
-        id,
-        physical_location: PhysicalLocation {
-            artifact_location: artifact(&sources[label.span.file].name),
-            region: region(Region::of(label, sources)),
-        },
-        message: Some(&label.text).filter(|text| !text.is_empty()).map(|text| Message { text: text.clone() }),
-    }
+fn related_location(index: usize, label: &Label, sources: &Sources) -> Location {
+    let place = (sources[label.span.file].name.as_str(), Region::of(label, sources));
+    location(place, Some(index + 1), Some(&label.text))
 }
 
-/// Where a fix begins, for a finding that has no place of its own.
-fn first_change(change: &FileChange) -> Option<Location> {
-    let replacement = replacements(change).into_iter().next()?;
-    let physical_location =
-        PhysicalLocation { artifact_location: artifact(&change.name), region: region(replacement.region) };
-    Some(Location { id: None, physical_location, message: None })
+fn location((name, place): (&str, Region), id: Option<usize>, label: Option<&str>) -> Location {
+    Location {
+        id,
+        physical_location: PhysicalLocation { artifact_location: artifact(name), region: region(place) },
+        message: label.filter(|text| !text.is_empty()).map(|text| Message { text: text.to_owned() }),
+    }
 }
 
 fn fix_entry(fix: &Fix) -> FixEntry {

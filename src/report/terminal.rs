@@ -4,9 +4,9 @@
 use std::io::{self, Write};
 
 use super::excerpt::draw;
-use super::visible::{visible, visible_lines};
-use super::wrap::wrapped;
-use super::{notes, page_address};
+use super::notes::{aligned, notes};
+use super::page_address;
+use super::visible::visible;
 use crate::finding::{Finding, Label, Severity};
 use crate::source::Sources;
 
@@ -31,10 +31,6 @@ impl Default for Look {
 const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 const NOTE_INDENT: usize = 6;
-/// So that headings of up to five letters, which most are, stand in one column everywhere.
-const SHORTEST_HEADING: usize = 5;
-/// However narrow the terminal is.
-const NARROWEST_NOTE: usize = 30;
 
 impl Look {
     fn painted(self, style: &str, text: &str) -> String {
@@ -65,9 +61,13 @@ pub fn write_finding(
     for labels in labels_by_file(finding) {
         let Some(first) = labels.first() else { continue };
         let source = &sources[first.span.file];
-        out.write_all(draw(source, &labels, look.color, look.width).as_bytes())?;
+        out.write_all(draw(source, first.span, &labels, look).as_bytes())?;
     }
-    write_notes(finding, look, out)
+    let width = look.width.saturating_sub(NOTE_INDENT);
+    for line in aligned(&notes(finding), width, |heading| look.painted(BOLD, heading)) {
+        writeln!(out, "{}", format!("{:NOTE_INDENT$}{line}", "").trim_end())?;
+    }
+    Ok(())
 }
 
 fn headline(finding: &Finding, look: &Look) -> String {
@@ -89,27 +89,6 @@ fn labels_by_file(finding: &Finding) -> Vec<Vec<&Label>> {
         }
     }
     files
-}
-
-fn write_notes(finding: &Finding, look: &Look, out: &mut dyn Write) -> io::Result<()> {
-    let notes = notes(finding);
-    let longest = notes.iter().map(|note| note.heading.chars().count()).max().unwrap_or(0);
-    let heading_width = longest.max(SHORTEST_HEADING) + 2;
-    let indent = NOTE_INDENT + heading_width;
-    let width = look.width.saturating_sub(indent).max(NARROWEST_NOTE);
-    for note in notes {
-        let heading = look.painted(BOLD, note.heading);
-        let gap = heading_width - note.heading.chars().count();
-        let lines = wrapped(&visible_lines(&note.text), width);
-        for (number, line) in lines.iter().enumerate() {
-            match number {
-                0 => writeln!(out, "{:NOTE_INDENT$}{heading}{:gap$}{line}", "", "")?,
-                _ if line.is_empty() => writeln!(out)?,
-                _ => writeln!(out, "{:indent$}{line}", "")?,
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

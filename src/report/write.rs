@@ -1,6 +1,7 @@
 //! Fixes into files. A file is replaced whole, by renaming a finished copy over
 //! it: whoever reads it, and whatever interrupts us, sees the old text or the new.
 //! Nothing is replaced before every file has been checked and every copy is on disk.
+//! A run that is killed may leave a copy named `.policyfix-…`, which nothing reads.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
