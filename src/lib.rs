@@ -7,6 +7,7 @@ pub mod flow;
 pub mod gitops;
 pub mod inventory;
 pub mod label;
+pub mod lint;
 pub mod load;
 pub mod manifest;
 pub mod model;

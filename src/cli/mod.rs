@@ -2,6 +2,7 @@
 
 mod explain;
 mod input;
+mod lint;
 mod verdict;
 
 use std::io::Write;
@@ -47,6 +48,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verdict(verdict::Arguments),
+    Lint(Box<lint::Arguments>),
     Explain(explain::Arguments),
 }
 
@@ -65,6 +67,7 @@ pub struct Streams<'w> {
 pub fn run(arguments: Arguments, streams: &mut Streams<'_>) -> std::io::Result<Exit> {
     match arguments.command {
         Command::Verdict(arguments) => verdict::run(&arguments, streams),
+        Command::Lint(arguments) => lint::run(&arguments, streams),
         Command::Explain(arguments) => explain::run(&arguments, streams),
     }
 }
