@@ -8,6 +8,7 @@ pub mod flow;
 pub mod gitops;
 pub mod inventory;
 pub mod label;
+pub mod lint;
 pub mod load;
 pub mod manifest;
 pub mod model;

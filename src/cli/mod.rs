@@ -1,8 +1,10 @@
 //! What can be typed, what it means, and the exit code: one file a subcommand.
 
+mod completions;
 mod explain;
 mod flows;
 mod input;
+mod lint;
 mod suggest;
 mod verdict;
 
@@ -51,7 +53,9 @@ enum Command {
     Suggest(suggest::Arguments),
     Verdict(verdict::Arguments),
     Flows(flows::Arguments),
+    Lint(Box<lint::Arguments>),
     Explain(explain::Arguments),
+    Completions(completions::Arguments),
 }
 
 /// Where output goes: results to one stream, people's text to the other.
@@ -71,6 +75,8 @@ pub fn run(arguments: Arguments, streams: &mut Streams<'_>) -> std::io::Result<E
         Command::Suggest(arguments) => suggest::run(&arguments, streams),
         Command::Verdict(arguments) => verdict::run(&arguments, streams),
         Command::Flows(arguments) => flows::run(&arguments, streams),
+        Command::Lint(arguments) => lint::run(&arguments, streams),
         Command::Explain(arguments) => explain::run(&arguments, streams),
+        Command::Completions(arguments) => completions::run(&arguments, streams),
     }
 }

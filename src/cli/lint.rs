@@ -1,0 +1,376 @@
+//! `policyfix lint`: mistakes that need no flow to see, and their mends.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rustc_hash::FxHashSet;
+use similar::TextDiff;
+
+use super::input::{Files, TreeArguments};
+use super::{Exit, Streams};
+use crate::finding::{Finding, Safety, Severity};
+use crate::lint::baseline::Baseline;
+use crate::lint::config::{Config, ConfigError};
+use crate::lint::{Choice, Context, Found, Options, Outcome, RULES, Unused, fix, run as ask};
+use crate::model::{Settings, parse_all};
+use crate::source::{FileId, Sources};
+
+/// Finds mistakes in policies that need no flow to see
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  policyfix lint k8s/\n  policyfix lint --fix\n  policyfix lint --diff | git apply\n  policyfix lint --select shape,service-port\n  policyfix lint --changed k8s/a.yaml k8s/b.yaml\n\nA comment `# policyfix: ignore[id] reason` silences a finding at its line, on the line above it,\nor before the first line of a document for all of it."
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    tree: TreeArguments,
+    /// Make the mends that are safe, in the files
+    #[arg(long, conflicts_with = "diff")]
+    fix: bool,
+    /// Make those too whose intent is a guess (with --fix or --diff)
+    #[arg(long)]
+    unsafe_fixes: bool,
+    /// Write the mends as a diff to standard output, and change no file
+    #[arg(long)]
+    diff: bool,
+    /// Ask only these rules and families
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    select: Vec<String>,
+    /// Leave these rules and families out
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    ignore: Vec<String>,
+    /// Tell notes too
+    #[arg(long)]
+    pedantic: bool,
+    /// Count the findings of each rule
+    #[arg(long)]
+    statistics: bool,
+    /// List all rules
+    #[arg(long)]
+    list_rules: bool,
+    /// Findings that are accepted for now
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write the findings into the baseline
+    #[arg(long)]
+    update_baseline: bool,
+    /// Report on these files only, and judge with the whole tree: what pre-commit passes
+    #[arg(long, value_name = "FILE", num_args = 0..)]
+    changed: Option<Vec<PathBuf>>,
+    /// The configuration [default: the nearest policyfix.toml, from the first PATH upwards]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Exit with 0 whatever is found
+    #[arg(long)]
+    exit_zero: bool,
+}
+
+/// Why a run cannot be made: wrong usage.
+#[derive(Debug, thiserror::Error)]
+enum UsageError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Name(#[from] crate::lint::UnknownName),
+    #[error("cannot read the baseline {}: {why}", path.display())]
+    Baseline { path: PathBuf, why: String },
+    #[error("--update-baseline needs --baseline FILE")]
+    NoBaseline,
+}
+
+pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+    if arguments.list_rules {
+        list_rules(streams)?;
+        return Ok(Exit::Clean);
+    }
+    let setup = match Setup::of(arguments) {
+        Ok(setup) => setup,
+        Err(error) => {
+            writeln!(streams.err, "error: {error}")?;
+            return Ok(Exit::Unusable);
+        }
+    };
+    let files = arguments.tree.read();
+    if !files.tell_problems(streams)? {
+        return Ok(Exit::Unusable);
+    }
+    let options = setup.options(arguments, &files);
+    let exit = if arguments.fix || arguments.diff {
+        mend(arguments, &setup, &options, &files, streams)?
+    } else {
+        report(arguments, &setup, &options, &files.sources, files.first_inventory, streams)?
+    };
+    let unread = !files.problems.is_empty();
+    Ok(match exit {
+        Exit::Findings if arguments.exit_zero => Exit::Clean,
+        Exit::Clean if unread => Exit::Unusable,
+        exit => exit,
+    })
+}
+
+/// What was typed and what the configuration says, put together.
+struct Setup {
+    config: Config,
+    /// The folder of the configuration.
+    folder: PathBuf,
+    choice: Choice,
+    baseline: Option<PathBuf>,
+    accepted: Option<Baseline>,
+    settings: Settings,
+}
+
+impl Setup {
+    fn of(arguments: &Arguments) -> Result<Self, UsageError> {
+        let first = arguments.tree.paths.first().map_or(Path::new("."), PathBuf::as_path);
+        let near = if first.is_dir() { first } else { first.parent().unwrap_or(first) };
+        let near = if near.as_os_str().is_empty() { Path::new(".") } else { near };
+        let path = arguments.config.clone().or_else(|| Config::find(near));
+        let config = path.as_deref().map_or(Ok(Config::default()), Config::read)?;
+        let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
+        let select = if arguments.select.is_empty() { &config.lint.select } else { &arguments.select };
+        let ignore: Vec<String> = config.lint.ignore.iter().chain(&arguments.ignore).cloned().collect();
+        let choice = Choice::new(select, &ignore, arguments.pedantic || config.lint.pedantic)?;
+        let configured = config.lint.baseline.as_ref().map(|path| folder.join(path));
+        let baseline = arguments.baseline.clone().or(configured);
+        if arguments.update_baseline && baseline.is_none() {
+            return Err(UsageError::NoBaseline);
+        }
+        let accepted = match &baseline {
+            Some(path) if !arguments.update_baseline => Some(read_baseline(path)?),
+            _ => None,
+        };
+        let mut settings = arguments.tree.settings();
+        if let Some(namespace) =
+            config.default_namespace.as_ref().filter(|_| settings.default_namespace == "default")
+        {
+            settings.default_namespace = namespace.clone();
+        }
+        Ok(Self { config, folder, choice, baseline, accepted, settings })
+    }
+
+    fn options(&self, arguments: &Arguments, files: &Files) -> Options {
+        let mut engine = arguments.tree.engine_options();
+        let given = arguments.tree.cilium_version.or(self.config.version().ok().flatten());
+        engine.version = given.unwrap_or_default();
+        if let Some(name) = self.config.cluster_name.as_ref().filter(|_| engine.cluster == "default") {
+            engine.cluster = name.clone();
+        }
+        Options {
+            engine,
+            version_is_given: given.is_some(),
+            reported: self.reported(arguments, files),
+            managed: self.config.managed(),
+        }
+    }
+
+    /// The files to report on; `None` for all.
+    fn reported(&self, arguments: &Arguments, files: &Files) -> Option<FxHashSet<FileId>> {
+        let excluded: Vec<String> =
+            self.config.lint.exclude.iter().map(|path| files.naming.name(&self.folder.join(path))).collect();
+        if arguments.changed.is_none() && excluded.is_empty() {
+            return None;
+        }
+        let changed: Option<FxHashSet<String>> = arguments
+            .changed
+            .as_ref()
+            .map(|changed| changed.iter().map(|path| files.naming.name(path)).collect());
+        let is_excluded = |name: &str| {
+            excluded.iter().any(|prefix| {
+                name.strip_prefix(prefix.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        let wanted = files.sources.iter().filter(|(_, source)| {
+            changed.as_ref().is_none_or(|changed| changed.contains(&source.name))
+                && !is_excluded(&source.name)
+        });
+        Some(wanted.map(|(id, _)| id).collect())
+    }
+}
+
+fn read_baseline(path: &Path) -> Result<Baseline, UsageError> {
+    let wrong = |why: String| UsageError::Baseline { path: path.to_owned(), why };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    Baseline::parse(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// Tells what is found.
+fn report(
+    arguments: &Arguments,
+    setup: &Setup,
+    options: &Options,
+    sources: &Sources,
+    first_inventory: FileId,
+    streams: &mut Streams<'_>,
+) -> io::Result<Exit> {
+    let trees = parse_all(sources);
+    let model = crate::model::Model::read(&trees, first_inventory, &setup.settings);
+    let context = Context::new(&model, &trees, sources, first_inventory, options);
+    let mut outcome = ask(&context, &setup.choice);
+    if arguments.update_baseline {
+        return update_baseline(setup, &context, &outcome, streams);
+    }
+    if let Some(baseline) = &setup.accepted {
+        let stale = baseline.accept(&context, &mut outcome.findings);
+        // A run over some files does not see what the others still need.
+        for entry in stale.iter().filter(|_| options.reported.is_none()) {
+            let what = format!("{} in {}: {}", entry.rule, entry.object, entry.content);
+            writeln!(
+                streams.err,
+                "note: the baseline holds what is mended: {what}; write it anew with --update-baseline"
+            )?;
+        }
+    }
+    tell_unused(&outcome.unused, sources, streams)?;
+    if arguments.statistics {
+        statistics(&outcome.findings, streams)?;
+    } else {
+        let findings: Vec<Finding> =
+            outcome.findings.iter().map(|found| fix::finding(&context, found)).collect();
+        write_findings(&findings, sources, streams.out)?;
+        tell_count(&outcome, streams)?;
+    }
+    let graver = outcome.findings.iter().any(|found| found.severity > Severity::Note);
+    Ok(if graver { Exit::Findings } else { Exit::Clean })
+}
+
+fn update_baseline(
+    setup: &Setup,
+    context: &Context<'_, '_>,
+    outcome: &Outcome,
+    streams: &mut Streams<'_>,
+) -> io::Result<Exit> {
+    let Some(path) = &setup.baseline else { return Ok(Exit::Unusable) };
+    write_file(path, &Baseline::of(context, &outcome.findings).text())?;
+    writeln!(streams.err, "{} accepted in {}", count(outcome.findings.len(), "finding"), path.display())?;
+    Ok(Exit::Clean)
+}
+
+/// Makes the mends, and tells what is left.
+fn mend(
+    arguments: &Arguments,
+    setup: &Setup,
+    options: &Options,
+    files: &Files,
+    streams: &mut Streams<'_>,
+) -> io::Result<Exit> {
+    let safety = if arguments.unsafe_fixes { Safety::Unsafe } else { Safety::Safe };
+    let mended =
+        fix::mend(&files.sources, files.first_inventory, &setup.settings, options, &setup.choice, safety);
+    let mut changed = 0;
+    for (id, source) in files.sources.iter() {
+        let after = &mended[id].text;
+        if source.text == *after {
+            continue;
+        }
+        changed += 1;
+        if arguments.diff {
+            write_diff(&source.name, &source.text, after, streams.out)?;
+        } else {
+            write_file(&source.path, after)?;
+        }
+    }
+    if arguments.diff {
+        return Ok(if changed == 0 { Exit::Clean } else { Exit::Findings });
+    }
+    if changed > 0 {
+        writeln!(streams.err, "{} mended", count(changed, "file"))?;
+    }
+    report(arguments, setup, options, &mended, files.first_inventory, streams)
+}
+
+/// Writes a file through another one beside it, so that nobody ever sees half of it.
+fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let name = target.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let beside = target.with_file_name(format!(".{name}.policyfix-{}", std::process::id()));
+    let write = || {
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        if let Ok(metadata) = std::fs::metadata(&target) {
+            file.set_permissions(metadata.permissions())?;
+        }
+        std::fs::rename(&beside, &target)
+    };
+    write().inspect_err(|_| drop(std::fs::remove_file(&beside)))
+}
+
+fn write_diff(name: &str, before: &str, after: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    let diff = TextDiff::from_lines(before, after);
+    let unified =
+        diff.unified_diff().context_radius(3).header(&format!("a/{name}"), &format!("b/{name}")).to_string();
+    out.write_all(unified.as_bytes())
+}
+
+/// The findings as lines; the one place that chooses the form.
+fn write_findings(findings: &[Finding], sources: &Sources, out: &mut dyn io::Write) -> io::Result<()> {
+    for finding in findings {
+        let place = finding.primary.as_ref().map_or(String::new(), |label| {
+            let source = &sources[label.span.file];
+            let (line, column) = source.position(label.span.start);
+            format!("{}:{line}:{column}: ", source.name)
+        });
+        writeln!(out, "{place}{}[{}]: {}", finding.severity.as_str(), finding.id, finding.title)?;
+        for note in &finding.notes {
+            writeln!(out, "  {}: {}", note.heading, note.text)?;
+        }
+        for label in &finding.related {
+            writeln!(out, "  {}: {}", sources.place(label.span), label.text)?;
+        }
+        if let Some(fix) = &finding.fix {
+            writeln!(out, "  fix: {} ({})", fix.title, fix.safety.as_str())?;
+        }
+    }
+    Ok(())
+}
+
+fn tell_unused(unused: &[Unused], sources: &Sources, streams: &mut Streams<'_>) -> io::Result<()> {
+    for unused in unused {
+        let id = sources.text(unused.span);
+        writeln!(streams.err, "{}: note: ignore[{id}]: {}", sources.place(unused.span), unused.why)?;
+    }
+    Ok(())
+}
+
+fn tell_count(outcome: &Outcome, streams: &mut Streams<'_>) -> io::Result<()> {
+    let of = |safety: Safety| {
+        let mends = outcome.findings.iter().filter_map(|found| found.mend.as_ref());
+        mends.filter(|mend| mend.safety == safety && !mend.changes.is_empty()).count()
+    };
+    if outcome.findings.is_empty() {
+        return Ok(());
+    }
+    write!(streams.err, "{}", count(outcome.findings.len(), "finding"))?;
+    if of(Safety::Safe) > 0 {
+        write!(streams.err, ", {} safe to mend with --fix", of(Safety::Safe))?;
+    }
+    if of(Safety::Unsafe) > 0 {
+        write!(streams.err, ", {} more with --unsafe-fixes", of(Safety::Unsafe))?;
+    }
+    writeln!(streams.err)
+}
+
+fn statistics(findings: &[Found], streams: &mut Streams<'_>) -> io::Result<()> {
+    let mut counts: Vec<_> = RULES
+        .iter()
+        .map(|rule| (findings.iter().filter(|found| found.rule.id == rule.id).count(), rule))
+        .filter(|(count, _)| *count > 0)
+        .collect();
+    counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    for (count, rule) in counts {
+        writeln!(streams.out, "{count:>6}  {:<28}  {}", rule.id, rule.summary)?;
+    }
+    Ok(())
+}
+
+fn list_rules(streams: &mut Streams<'_>) -> io::Result<()> {
+    for rule in RULES {
+        let (family, severity) = (rule.family.as_str(), rule.severity.as_str());
+        writeln!(streams.out, "{:<28}  {family:<10}  {severity:<8}  {}", rule.id, rule.summary)?;
+    }
+    Ok(())
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

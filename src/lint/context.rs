@@ -1,0 +1,259 @@
+//! What lint rules ask about: the policies of the tree, the workloads that
+//! their selectors match, and what is certain enough to speak of.
+
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+use rustc_hash::FxHashSet;
+
+use super::matching::matches;
+use super::population::Population;
+use crate::engine::{self, Engine, Truth};
+use crate::inventory::Workload;
+use crate::manifest::Object;
+use crate::model::Model;
+use crate::policy::selector::Requirement;
+use crate::policy::{
+    Element, Fault, Namespace, Policy, PolicyKind, Rule, Section, Selector, Subject, injection, refuse,
+};
+use crate::schema::{self, Kind, SchemaError};
+use crate::source::{FileId, Sources};
+use crate::version::CiliumVersion;
+use crate::yaml::Tree;
+
+/// What the rules depend on beside the manifests.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How the cluster is set up.
+    pub engine: engine::Options,
+    /// Whether the release was said, and not assumed to be the newest.
+    pub version_is_given: bool,
+    /// The files to report on; all of them when `None`. The others are only judged with.
+    pub reported: Option<FxHashSet<FileId>>,
+    /// Addresses of pods and Services, where they are configured.
+    pub managed: Vec<ipnet::IpNet>,
+}
+
+/// Everything a rule can ask.
+pub struct Context<'c, 's> {
+    /// The manifests.
+    pub model: &'c Model<'s>,
+    /// Their trees, in the order of the files.
+    pub trees: &'s [Tree<'s>],
+    /// Their texts.
+    pub sources: &'c Sources,
+    /// What else counts.
+    pub options: &'c Options,
+    /// The first file that is no manifest of the tree.
+    first_inventory: FileId,
+    /// Whether the tree is deployed by tools that can change namespaces.
+    deployed_by_tools: bool,
+    population: OnceLock<Population<'c>>,
+    shape: OnceLock<Vec<(usize, Vec<SchemaError>)>>,
+}
+
+/// An element of a policy with all that it stands in.
+#[derive(Clone, Copy)]
+pub struct ElementAt<'p, 's> {
+    /// The rule.
+    pub rule: &'p Rule<'s>,
+    /// The section.
+    pub section: &'p Section<'s>,
+    /// The element.
+    pub element: &'p Element<'s>,
+}
+
+/// Every element of a policy, in order.
+pub fn elements<'p, 's>(policy: &'p Policy<'s>) -> impl Iterator<Item = ElementAt<'p, 's>> {
+    policy.rules.iter().flat_map(|rule| {
+        rule.sections.iter().flat_map(move |section| {
+            section.elements.iter().map(move |element| ElementAt { rule, section, element })
+        })
+    })
+}
+
+/// The selector of endpoints of a rule.
+pub fn subject_selector<'p, 's>(rule: &'p Rule<'s>) -> Option<&'p Selector<'s>> {
+    match &rule.subject {
+        Subject::Endpoints(selector) => Some(selector),
+        Subject::Nodes(_) | Subject::Unclear => None,
+    }
+}
+
+impl<'c, 's> Context<'c, 's> {
+    /// Over a model and the trees that it was read from.
+    pub fn new(
+        model: &'c Model<'s>,
+        trees: &'s [Tree<'s>],
+        sources: &'c Sources,
+        first_inventory: FileId,
+        options: &'c Options,
+    ) -> Self {
+        let deployed_by_tools = model.objects.iter().any(is_deployment_tool)
+            || sources.iter().any(|(_, source)| is_kustomization(&source.name));
+        Self {
+            model,
+            trees,
+            sources,
+            options,
+            first_inventory,
+            deployed_by_tools,
+            population: OnceLock::new(),
+            shape: OnceLock::new(),
+        }
+    }
+
+    /// The release that is linted for.
+    pub fn version(&self) -> CiliumVersion {
+        self.options.engine.version
+    }
+
+    /// The policies of the tree that can be in force: none of those that lie in
+    /// an archive, and none that only the cluster knows.
+    pub fn policies(&self) -> impl Iterator<Item = &'c Policy<'s>> {
+        self.model.policies.iter().filter(|policy| self.is_live(policy.value.tree().file))
+    }
+
+    /// Whether a file belongs to the tree and is no archive.
+    pub fn is_live(&self, file: FileId) -> bool {
+        file < self.first_inventory && !is_archived(&self.sources[file].name)
+    }
+
+    /// Whether findings in this file are wanted.
+    pub fn is_reported(&self, file: FileId) -> bool {
+        self.is_live(file) && self.options.reported.as_ref().is_none_or(|files| files.contains(&file))
+    }
+
+    /// What each object has against the schema of its kind, for objects in
+    /// reported files: index into the model's objects, and the errors.
+    pub fn shape(&self) -> &[(usize, Vec<SchemaError>)] {
+        self.shape.get_or_init(|| {
+            self.model
+                .objects
+                .par_iter()
+                .enumerate()
+                .filter_map(|(at, object)| {
+                    let kind = Kind::of(object).filter(|_| self.is_reported(object.value.tree().file))?;
+                    let errors = schema::check(kind, self.version(), object.value);
+                    (!errors.is_empty()).then_some((at, errors))
+                })
+                .collect()
+        })
+    }
+
+    /// What agents have against a policy.
+    pub fn refusals(&self, policy: &Policy<'s>) -> Vec<Fault> {
+        refuse::refusals(policy, self.version())
+    }
+
+    /// The namespace of a policy, where it is certain: written, said by the
+    /// tree, or `default` in a tree that nothing deploys but kubectl.
+    pub fn namespace<'p>(&self, policy: &'p Policy<'s>) -> Option<&'p str> {
+        match &policy.namespace {
+            Namespace::Known(name, place)
+                if (place.is_some() || !self.deployed_by_tools) && !crate::policy::is_unknown(name) =>
+            {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether tools that can change namespaces deploy the tree.
+    pub fn is_deployed_by_tools(&self) -> bool {
+        self.deployed_by_tools
+    }
+
+    /// The requirements of the subject of a rule, the namespace included. A
+    /// namespace that is not certain stands there as unknown.
+    pub fn subject(&self, policy: &Policy<'s>, rule: &Rule<'s>) -> Option<Vec<Requirement<'s>>> {
+        let selector = subject_selector(rule).filter(|selector| selector.invalid.is_none())?;
+        let mut requirements = injection::subject(policy, selector);
+        self.hide_uncertain_namespace(policy, &mut requirements);
+        Some(requirements)
+    }
+
+    /// The requirements of a peer of a rule, with all that Cilium adds.
+    pub fn peer(
+        &self,
+        policy: &Policy<'s>,
+        rule: &Rule<'s>,
+        selector: &Selector<'s>,
+    ) -> Vec<Requirement<'s>> {
+        let engine = &self.options.engine;
+        let mut requirements =
+            injection::peer(policy, subject_selector(rule), selector, engine.version, &engine.cluster);
+        self.hide_uncertain_namespace(policy, &mut requirements);
+        requirements
+    }
+
+    fn hide_uncertain_namespace(&self, policy: &Policy<'s>, requirements: &mut [Requirement<'s>]) {
+        use crate::policy::selector::Origin;
+        if policy.kind == PolicyKind::Ccnp || self.namespace(policy).is_some() {
+            return;
+        }
+        for requirement in requirements.iter_mut().filter(|r| matches!(r.origin, Origin::Injected)) {
+            if requirement.key == crate::label::NAMESPACE {
+                for value in &mut requirement.values {
+                    value.value = injection::UNKNOWN_NAMESPACE.into();
+                }
+            }
+        }
+    }
+
+    /// The workloads of the tree and what is certain about them.
+    pub fn population(&self) -> &Population<'c> {
+        self.population
+            .get_or_init(|| Population::of(self.model, &self.options.engine, self.deployed_by_tools))
+    }
+
+    /// The workloads that meet the requirements for certain.
+    pub fn workloads(&self, requirements: &[Requirement<'_>]) -> Vec<&'c Workload> {
+        self.population()
+            .candidates(requirements)
+            .filter(|member| matches(requirements, &member.labels) == Truth::Yes)
+            .map(|member| member.workload)
+            .collect()
+    }
+}
+
+/// An engine over all policies, made when the first rule asks for it.
+pub struct Judge<'j, 'c, 's> {
+    context: &'j Context<'c, 's>,
+    engine: Option<Engine>,
+}
+
+impl<'j, 'c, 's> Judge<'j, 'c, 's> {
+    /// No engine yet.
+    pub fn new(context: &'j Context<'c, 's>) -> Self {
+        Self { context, engine: None }
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut Engine {
+        let context = self.context;
+        self.engine.get_or_insert_with(|| context.model.engine(context.options.engine.clone()))
+    }
+}
+
+/// Folders of which everybody knows that nothing in them is applied.
+fn is_archived(name: &str) -> bool {
+    name.rsplit('/').skip(1).any(|folder| {
+        matches!(
+            folder.trim_matches(|c| c == '.' || c == '_').to_ascii_lowercase().as_str(),
+            "archive" | "archived" | "archives" | "attic" | "deprecated" | "disabled" | "old" | "unused"
+        )
+    })
+}
+
+fn is_kustomization(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    matches!(file, "kustomization.yaml" | "kustomization.yml" | "Kustomization" | "Chart.yaml")
+}
+
+fn is_deployment_tool(object: &Object<'_>) -> bool {
+    matches!(
+        object.group(),
+        "kustomize.toolkit.fluxcd.io" | "kustomize.config.k8s.io" | "helm.toolkit.fluxcd.io" | "argoproj.io"
+    )
+}

@@ -1,0 +1,155 @@
+//! Mends made: one for a report, or as many as can be made together, again and
+//! again until nothing is left to mend.
+//!
+//! A text is only believed when both readers read it as intended, and when the
+//! schema and the agent have nothing against it that they did not have before.
+
+use rustc_hash::FxHashMap;
+
+use super::context::{Context, Options};
+use super::found::{Found, Mend};
+use super::run::{Choice, run};
+use crate::finding::{FileChange, Finding, Fix, Safety, Splice};
+use crate::manifest::objects;
+use crate::model::{Model, Settings, parse_all};
+use crate::policy::{self, Namespace, decode, is_policy, refuse};
+use crate::schema::{self, Kind};
+use crate::source::{FileId, Source, Sources};
+use crate::version::CiliumVersion;
+use crate::yaml::{Change, Patch, Tree, parse};
+
+/// More than any chain of mends that make room for each other.
+const MOST_PASSES: usize = 8;
+
+/// The sources with every mend made that may be trusted so far. Mends that
+/// touch the same place are made one after the other.
+pub fn mend(
+    sources: &Sources,
+    first_inventory: FileId,
+    settings: &Settings,
+    options: &Options,
+    choice: &Choice,
+    safety: Safety,
+) -> Sources {
+    let mut current = with_texts(sources, &FxHashMap::default());
+    for _ in 0..MOST_PASSES {
+        let texts = {
+            let trees = parse_all(&current);
+            let model = Model::read(&trees, first_inventory, settings);
+            let context = Context::new(&model, &trees, &current, first_inventory, options);
+            let outcome = run(&context, choice);
+            mended_texts(&context, &outcome.findings, safety)
+        };
+        if texts.is_empty() {
+            break;
+        }
+        current = with_texts(&current, &texts);
+    }
+    current
+}
+
+fn with_texts(sources: &Sources, texts: &FxHashMap<FileId, String>) -> Sources {
+    let mut changed = Sources::default();
+    for (id, source) in sources.iter() {
+        let text = texts.get(&id).unwrap_or(&source.text).clone();
+        changed.add(Source::new(source.path.clone(), source.name.clone(), text));
+    }
+    changed
+}
+
+fn mended_texts(context: &Context<'_, '_>, findings: &[Found], safety: Safety) -> FxHashMap<FileId, String> {
+    let mut texts = FxHashMap::default();
+    for findings in findings.chunk_by(|a, b| a.primary.span.file == b.primary.span.file) {
+        let mends: Vec<&Mend> = findings
+            .iter()
+            .filter_map(|found| found.mend.as_ref())
+            .filter(|mend| mend.safety <= safety && !mend.changes.is_empty())
+            .collect();
+        let Some(first) = findings.first().filter(|_| !mends.is_empty()) else { continue };
+        let file = first.primary.span.file;
+        let Some(tree) = context.trees.get(file.0 as usize) else { continue };
+        if let Some(text) = together(tree, &mends, context.version()).filter(|text| text != tree.text) {
+            texts.insert(file, text);
+        }
+    }
+    texts
+}
+
+/// All mends at once where they agree, else as many as go together, first come first served.
+fn together(tree: &Tree<'_>, mends: &[&Mend], version: CiliumVersion) -> Option<String> {
+    let all: Vec<&Change> = mends.iter().flat_map(|mend| &mend.changes).collect();
+    if let Some(text) = checked(tree, &all, version) {
+        return Some(text);
+    }
+    let mut chosen: Vec<&Change> = Vec::new();
+    let mut text = None;
+    for mend in mends {
+        let before = chosen.len();
+        chosen.extend(&mend.changes);
+        match checked(tree, &chosen, version) {
+            Some(better) => text = Some(better),
+            None => chosen.truncate(before),
+        }
+    }
+    text
+}
+
+/// The text with the changes made, if it can be believed.
+fn checked(tree: &Tree<'_>, changes: &[&Change], version: CiliumVersion) -> Option<String> {
+    let text = Patch::checked_text(tree, changes.iter().copied()).ok()?;
+    let after = faults(&parse(tree.file, &text), version);
+    (after == 0 || after <= faults(tree, version)).then_some(text)
+}
+
+/// How much the schema and the agent have against the objects of a file.
+fn faults(tree: &Tree<'_>, version: CiliumVersion) -> usize {
+    let mut count = tree.errors.len();
+    for object in objects(tree) {
+        if let Some(kind) = Kind::of(&object) {
+            count += schema::check(kind, version, object.value).len();
+        }
+        if is_policy(&object).is_some() {
+            let context = policy::Context { namespace: Namespace::Clusterwide, substitute: &|text| text };
+            count += decode(&object, context).map_or(0, |policy| refuse::refusals(&policy, version).len());
+        }
+    }
+    count
+}
+
+/// A finding with its mend made, for a report.
+pub fn finding(context: &Context<'_, '_>, found: &Found) -> Finding {
+    Finding {
+        id: found.rule.id,
+        severity: found.severity,
+        title: found.title.clone(),
+        primary: Some(found.primary.clone()),
+        related: found.related.clone(),
+        notes: found.notes.clone(),
+        fix: found.mend.as_ref().map(|mend| fix(context, found.primary.span.file, mend)),
+    }
+}
+
+fn fix(context: &Context<'_, '_>, file: FileId, mend: &Mend) -> Fix {
+    let files = change_of(context, file, mend);
+    let safety = if files.is_empty() { Safety::DisplayOnly } else { mend.safety };
+    Fix { title: mend.title.clone(), safety, files }
+}
+
+fn change_of(context: &Context<'_, '_>, file: FileId, mend: &Mend) -> Vec<FileChange> {
+    let changes: Vec<&Change> = mend.changes.iter().collect();
+    let Some(tree) = context.trees.get(file.0 as usize).filter(|_| !changes.is_empty()) else {
+        return Vec::new();
+    };
+    let Some(after) = checked(tree, &changes, context.version()) else { return Vec::new() };
+    let Ok(patch) = Patch::new(tree, changes) else { return Vec::new() };
+    let source = &context.sources[file];
+    let edits = patch.edits().iter();
+    vec![FileChange {
+        file: Some(file),
+        path: source.path.clone(),
+        name: source.name.clone(),
+        before: source.text.clone(),
+        after,
+        edits: edits.map(|edit| Splice { range: edit.range.clone(), text: edit.text.clone() }).collect(),
+    }]
+}

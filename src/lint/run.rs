@@ -1,0 +1,179 @@
+//! The run over all rules: which are wanted, in which order they look, and what
+//! is silenced.
+
+use rayon::prelude::*;
+
+use super::context::{Context, Judge};
+use super::found::{Findings, Found};
+use super::ignore::{Ignores, Unused};
+use super::registry::{Check, Family, RULES, Rule, rule};
+use crate::finding::Severity;
+use crate::source::Span;
+use crate::spelling::nearest;
+
+/// Which rules are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    select: Vec<&'static Rule>,
+    named: Vec<&'static Rule>,
+    ignore: Vec<&'static Rule>,
+    pedantic: bool,
+}
+
+/// A name that is neither a rule's nor a family's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no rule and no family {name:?}{hint}; `policyfix lint --list-rules` shows them")]
+pub struct UnknownName {
+    name: String,
+    hint: String,
+}
+
+impl Choice {
+    /// The rules of these ids and families, all where `select` is empty, but
+    /// not the ignored ones. A rule that is selected by its own id tells its
+    /// notes too.
+    ///
+    /// # Errors
+    /// When a name is neither a rule's nor a family's.
+    pub fn new(select: &[String], ignore: &[String], pedantic: bool) -> Result<Self, UnknownName> {
+        let select_all: Vec<_> = select.iter().map(|name| named(name)).collect::<Result<_, _>>()?;
+        let ignore: Vec<_> = ignore.iter().map(|name| named(name)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            select: select_all.into_iter().flatten().collect(),
+            named: select.iter().filter_map(|name| rule(name)).collect(),
+            ignore: ignore.into_iter().flatten().collect(),
+            pedantic,
+        })
+    }
+
+    /// Whether a rule is to be asked.
+    pub fn wants(&self, rule: &Rule) -> bool {
+        let among = |rules: &[&'static Rule]| rules.iter().any(|own| own.id == rule.id);
+        (self.select.is_empty() || among(&self.select)) && !among(&self.ignore)
+    }
+
+    fn tells(&self, found: &Found) -> bool {
+        found.severity > Severity::Note
+            || self.pedantic
+            || self.named.iter().any(|own| own.id == found.rule.id)
+    }
+}
+
+fn named(name: &str) -> Result<Vec<&'static Rule>, UnknownName> {
+    if let Some(rule) = rule(name) {
+        return Ok(vec![rule]);
+    }
+    if let Some((_, family)) = Family::NAMES.iter().find(|(own, _)| *own == name) {
+        return Ok(RULES.iter().filter(|rule| rule.family == *family).collect());
+    }
+    let known = RULES.iter().map(|rule| rule.id).chain(Family::NAMES.iter().map(|(name, _)| *name));
+    let hint = nearest(name, known).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    Err(UnknownName { name: name.to_owned(), hint })
+}
+
+/// What a run found.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The findings, in the order of files and places.
+    pub findings: Vec<Found>,
+    /// Comments that silence nothing.
+    pub unused: Vec<Unused>,
+}
+
+/// Asks all wanted rules.
+pub fn run(context: &Context<'_, '_>, choice: &Choice) -> Outcome {
+    let mut found = ask_policies(context, choice);
+    let mut judge = Judge::new(context);
+    for rule in RULES.iter().filter(|rule| choice.wants(rule)) {
+        if let Check::Tree(check) = rule.check {
+            check(context, &mut judge, &mut Findings::of(rule, &mut found));
+        }
+    }
+    found.retain(|found| {
+        choice.tells(found)
+            && context.is_reported(found.primary.span.file)
+            && !is_hidden(context, found.primary.span)
+    });
+    found.sort_by_key(|found| (found.primary.span.file, found.primary.span.start, place_of(found.rule)));
+    found.dedup_by(|b, a| a.rule.id == b.rule.id && a.primary.span == b.primary.span);
+    tell_shapes_once(&mut found);
+    let mut ignores = Ignores::of(context, choice);
+    found.retain(|found| !ignores.silence(context, found));
+    Outcome { findings: found, unused: ignores.unused() }
+}
+
+fn ask_policies(context: &Context<'_, '_>, choice: &Choice) -> Vec<Found> {
+    let rules: Vec<_> = RULES
+        .iter()
+        .filter(|rule| choice.wants(rule))
+        .filter_map(|rule| match rule.check {
+            Check::Policy(check) => Some((rule, check)),
+            Check::Tree(_) => None,
+        })
+        .collect();
+    let policies: Vec<_> =
+        context.policies().filter(|policy| context.is_reported(policy.value.tree().file)).collect();
+    let asked: Vec<Vec<Found>> = policies
+        .into_par_iter()
+        .map(|policy| {
+            let mut found = Vec::new();
+            for (rule, check) in &rules {
+                check(context, policy, &mut Findings::of(rule, &mut found));
+            }
+            found
+        })
+        .collect();
+    asked.into_iter().flatten().collect()
+}
+
+fn place_of(rule: &Rule) -> usize {
+    RULES.iter().position(|own| own.id == rule.id).unwrap_or(RULES.len())
+}
+
+/// Nothing is said of a place that holds a variable, nor of a document with
+/// template braces: nobody knows what stands there.
+fn is_hidden(context: &Context<'_, '_>, span: Span) -> bool {
+    let Some(tree) = context.trees.get(span.file.0 as usize) else { return false };
+    if lines_of(tree.text, span).contains("${") {
+        return true;
+    }
+    let document = tree.documents.iter().find(|d| (d.start..d.end.max(d.start + 1)).contains(&span.start));
+    document.is_some_and(|document| {
+        tree.text.get(document.start as usize..document.end as usize).is_some_and(|text| text.contains("{{"))
+    })
+}
+
+/// The whole lines in which a span lies.
+fn lines_of(text: &str, span: Span) -> &str {
+    let before = text.get(..span.start as usize).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let after = text.get(span.end as usize..).unwrap_or_default();
+    let end = span.end as usize + after.find('\n').unwrap_or(after.len());
+    text.get(start..end).unwrap_or_default()
+}
+
+/// Shape and refusal are looked at from several sides: of the findings about
+/// one place, or a part of it, one is told: that with a mend, else the first rule's.
+fn tell_shapes_once(found: &mut Vec<Found>) {
+    let about_shape = |found: &Found| {
+        matches!(found.rule.family, Family::Shape | Family::Refused) || found.rule.id == "empty-list-as-deny"
+    };
+    let rank = |found: &Found| (found.mend.is_none(), place_of(found.rule));
+    let places: Vec<_> = found.iter().filter(|f| about_shape(f)).map(|f| (f.primary.span, rank(f))).collect();
+    found.retain(|own| {
+        let (span, own_rank) = (own.primary.span, rank(own));
+        let nears = neighbours(&places, span);
+        !about_shape(own) || !nears.iter().any(|(other, rank)| *rank < own_rank && overlaps(*other, span))
+    });
+}
+
+/// Those of the same file; the list is sorted by file.
+fn neighbours<T>(places: &[(Span, T)], span: Span) -> &[(Span, T)] {
+    let first = places.partition_point(|(other, _)| other.file < span.file);
+    let end = places.partition_point(|(other, _)| other.file <= span.file);
+    places.get(first..end).unwrap_or_default()
+}
+
+fn overlaps(a: Span, b: Span) -> bool {
+    a == b || (a.start < b.end && b.start < a.end)
+}

@@ -1,0 +1,161 @@
+//! The linter on whole trees: valid ones are silent, mends hold and are made
+//! once, and what was accepted or ignored stays so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint")
+}
+
+fn lint(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_policyfix"));
+    command.arg("lint").args(arguments).current_dir(folder).output().expect("the command runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn is_silent(folder: &Path, arguments: &[&str]) {
+    let output = lint(folder, arguments);
+    assert_eq!(text(&output.stdout), "", "{folder:?}");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_shop_is_silent() {
+    is_silent(&here().join("shop"), &["."]);
+}
+
+#[test]
+fn the_ready_made_policies_are_silent() {
+    is_silent(Path::new(env!("CARGO_MANIFEST_DIR")), &["policies"]);
+}
+
+#[test]
+fn every_mended_tree_of_the_causes_is_silent() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(here().join("healthy")).unwrap() {
+        is_silent(&here(), &[&entry.unwrap().path().to_string_lossy()]);
+        seen += 1;
+    }
+    assert!(seen > 20);
+}
+
+const WRONG: &str = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  endpointSelector: {}\n  ingress:\n  - fromEndpoint:\n    - {}\n    toPorts:\n    - ports:\n      - port: 80\n        protocol: tcp\n";
+
+fn repository() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(".git")).unwrap();
+    std::fs::create_dir(folder.path().join("k8s")).unwrap();
+    std::fs::write(folder.path().join("k8s/web.yaml"), WRONG).unwrap();
+    folder
+}
+
+#[test]
+fn findings_exit_with_1_and_fix_mends_them_once() {
+    let folder = repository();
+    let told = lint(folder.path(), &[]);
+    assert_eq!(told.status.code(), Some(1));
+    let out = text(&told.stdout);
+    for id in ["unknown-field", "unquoted-port", "wrong-shape"] {
+        assert!(out.contains(&format!("error[{id}]")), "{out}");
+    }
+    assert!(out.contains("k8s/web.yaml:13:15: error[unquoted-port]"), "{out}");
+    assert_eq!(lint(folder.path(), &["--fix"]).status.code(), Some(0));
+    let mended = std::fs::read_to_string(folder.path().join("k8s/web.yaml")).unwrap();
+    let want = WRONG.replace("fromEndpoint:", "fromEndpoints:").replace("port: 80", "port: \"80\"");
+    assert_eq!(mended, want.replace("tcp", "TCP"));
+    lint(folder.path(), &["--fix", "--unsafe-fixes"]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("k8s/web.yaml")).unwrap(), mended);
+}
+
+#[test]
+fn diff_changes_no_file_and_names_it_as_git_does() {
+    let folder = repository();
+    let output = lint(folder.path(), &["--diff"]);
+    assert_eq!(output.status.code(), Some(1));
+    let diff = text(&output.stdout);
+    assert!(diff.starts_with("--- a/k8s/web.yaml\n+++ b/k8s/web.yaml\n@@"), "{diff}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("k8s/web.yaml")).unwrap(), WRONG);
+}
+
+#[test]
+fn rules_are_chosen_by_id_and_family() {
+    let folder = repository();
+    let only = text(&lint(folder.path(), &["--select", "unquoted-port"]).stdout);
+    assert!(only.contains("unquoted-port") && !only.contains("unknown-field"), "{only}");
+    assert_eq!(lint(folder.path(), &["--ignore", "shape"]).status.code(), Some(0));
+    let wrong = lint(folder.path(), &["--select", "unquoted-prot"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("did you mean unquoted-port?"));
+}
+
+#[test]
+fn a_comment_silences_its_line_the_next_one_or_its_document() {
+    let folder = repository();
+    let file = folder.path().join("k8s/web.yaml");
+    let at_line = WRONG.replace("port: 80\n", "port: 80 # policyfix: ignore[unquoted-port] old cluster\n");
+    let above =
+        WRONG.replace("      - port: 80\n", "      # policyfix: ignore[unquoted-port] x\n      - port: 80\n");
+    let head = format!("# policyfix: ignore[unquoted-port, unknown-field] x\n{WRONG}");
+    for text_with in [at_line, above, head] {
+        std::fs::write(&file, &text_with).unwrap();
+        let output = lint(folder.path(), &[]);
+        assert!(!text(&output.stdout).contains("unquoted-port"), "{text_with}");
+        assert!(text(&output.stdout).contains("wrong-shape"));
+        assert!(!text(&output.stderr).contains("note:"), "{}", text(&output.stderr));
+    }
+    std::fs::write(&file, format!("# policyfix: ignore[rule-split, unquoted-prot]\n{WRONG}")).unwrap();
+    let told = text(&lint(folder.path(), &[]).stderr);
+    assert!(told.contains("ignore[rule-split]: nothing is to be ignored here"), "{told}");
+    assert!(told.contains("did you mean unquoted-port?"), "{told}");
+}
+
+#[test]
+fn a_baseline_accepts_what_is_there_wherever_its_line_goes_and_tells_what_is_mended() {
+    let folder = repository();
+    let file = folder.path().join("k8s/web.yaml");
+    assert_eq!(lint(folder.path(), &["--baseline", "b.json", "--update-baseline"]).status.code(), Some(0));
+    std::fs::write(&file, format!("# moved\n\n{WRONG}")).unwrap();
+    let output = lint(folder.path(), &["--baseline", "b.json"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), String::new()));
+    std::fs::write(&file, WRONG.replace("port: 80", "port: \"80\"")).unwrap();
+    let output = lint(folder.path(), &["--baseline", "b.json"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).contains("the baseline holds what is mended: unquoted-port"));
+}
+
+#[test]
+fn the_configuration_is_found_upwards_and_its_faults_are_told() {
+    let folder = repository();
+    let config = folder.path().join("policyfix.toml");
+    std::fs::write(&config, "[lint]\nselect = ['unquoted-port']\n").unwrap();
+    let only = text(&lint(&folder.path().join("k8s"), &[]).stdout);
+    assert!(only.contains("unquoted-port") && !only.contains("unknown-field"), "{only}");
+    std::fs::write(&config, "[lint]\nexclude = ['k8s']\n").unwrap();
+    assert_eq!(lint(folder.path(), &[]).status.code(), Some(0));
+    std::fs::write(&config, "[lint]\nselct = []\n").unwrap();
+    let wrong = lint(folder.path(), &[]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("selct"));
+}
+
+#[test]
+fn changed_files_are_reported_and_the_rest_is_only_judged_with() {
+    let folder = repository();
+    std::fs::write(folder.path().join("k8s/good.yaml"), "a: 1\n").unwrap();
+    assert_eq!(lint(folder.path(), &["--changed", "k8s/good.yaml"]).status.code(), Some(0));
+    assert_eq!(lint(folder.path(), &["--changed", "k8s/web.yaml", "k8s/good.yaml"]).status.code(), Some(1));
+}
+
+#[test]
+fn rules_are_listed_and_counted() {
+    let folder = repository();
+    let rules = text(&lint(folder.path(), &["--list-rules"]).stdout);
+    assert!(rules.lines().count() >= 15 && rules.contains("service-port"));
+    let counts = text(&lint(folder.path(), &["--statistics"]).stdout);
+    assert!(counts.contains("1  unquoted-port"), "{counts}");
+}
