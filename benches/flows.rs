@@ -5,6 +5,8 @@
 //! is another. Each is tallied five times, and `wc -l` counts its lines in the
 //! same run; the best times are compared. `-- FILE` measures that file instead.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;

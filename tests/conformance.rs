@@ -1,6 +1,8 @@
 //! Our verdict is Cilium's verdict: random policy sets and the worked cases, with
 //! the answers of Cilium's own engine (tests/conformance/README.md).
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ use crate::yaml::Tree;
 
 /// What manifests to read, and how the cluster is set up.
 #[derive(Debug, Args)]
-pub struct TreeArguments {
+pub(super) struct TreeArguments {
     /// Files or folders with manifests
     #[arg(value_name = "PATH", default_value = ".")]
     pub paths: Vec<PathBuf>,
@@ -41,7 +41,7 @@ pub struct TreeArguments {
 }
 
 /// Files as they were read.
-pub struct Files {
+pub(super) struct Files {
     /// Manifests, then inventories.
     pub sources: Sources,
     /// The first file that is an inventory.
@@ -54,7 +54,7 @@ pub struct Files {
 
 impl TreeArguments {
     /// Reads all files.
-    pub fn read(&self) -> Files {
+    pub(super) fn read(&self) -> Files {
         let naming = Naming::new(&std::env::current_dir().unwrap_or_default(), self.relative);
         let (mut sources, mut problems) = load::manifests(&self.paths, &naming);
         let first_inventory = FileId(sources.len() as u32);
@@ -63,7 +63,7 @@ impl TreeArguments {
     }
 
     /// How the cluster is set up.
-    pub fn engine_options(&self) -> engine::Options {
+    pub(super) fn engine_options(&self) -> engine::Options {
         engine::Options {
             version: self.cilium_version.unwrap_or_default(),
             enforcement: self.enforcement,
@@ -72,19 +72,19 @@ impl TreeArguments {
     }
 
     /// What reading manifests depends on.
-    pub fn settings(&self) -> Settings {
+    pub(super) fn settings(&self) -> Settings {
         Settings { default_namespace: self.default_namespace.clone() }
     }
 }
 
 impl Files {
     /// Reads the files into trees.
-    pub fn trees(&self) -> Vec<Tree<'_>> {
+    pub(super) fn trees(&self) -> Vec<Tree<'_>> {
         parse_all(&self.sources)
     }
 
     /// Makes a model of the trees.
-    pub fn model<'s>(&self, trees: &'s [Tree<'s>], settings: &Settings) -> Model<'s> {
+    pub(super) fn model<'s>(&self, trees: &'s [Tree<'s>], settings: &Settings) -> Model<'s> {
         Model::read(trees, self.first_inventory, settings)
     }
 
@@ -93,7 +93,7 @@ impl Files {
     ///
     /// # Errors
     /// When the stream cannot be written.
-    pub fn tell_problems(&self, streams: &mut Streams<'_>) -> io::Result<bool> {
+    pub(super) fn tell_problems(&self, streams: &mut Streams<'_>) -> io::Result<bool> {
         for problem in &self.problems {
             writeln!(streams.err, "error: cannot read {}: {}", problem.path.display(), problem.why)?;
         }
@@ -107,7 +107,7 @@ impl Files {
     ///
     /// # Errors
     /// When the stream cannot be written.
-    pub fn tell_broken(&self, trees: &[Tree<'_>], streams: &mut Streams<'_>) -> io::Result<()> {
+    pub(super) fn tell_broken(&self, trees: &[Tree<'_>], streams: &mut Streams<'_>) -> io::Result<()> {
         for error in trees.iter().flat_map(|tree| &tree.errors) {
             let source = &self.sources[error.span.file];
             if source.text.contains("{{") {
@@ -126,7 +126,7 @@ impl Files {
 
 /// Where flows come from.
 #[derive(Debug, Args)]
-pub struct FlowArguments {
+pub(super) struct FlowArguments {
     /// A log with flows, in any form in which Cilium and Hubble write them; `-` is standard input
     #[arg(long, value_name = "FILE", required = true)]
     pub flows: Vec<PathBuf>,
@@ -134,14 +134,14 @@ pub struct FlowArguments {
 
 impl FlowArguments {
     /// The inputs, in order.
-    pub fn inputs(&self) -> Vec<Input> {
+    pub(super) fn inputs(&self) -> Vec<Input> {
         self.flows.iter().map(Input::from_argument).collect()
     }
 }
 
 impl FlowArguments {
     /// What messages call the inputs.
-    pub fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.inputs().iter().map(Input::name).collect()
     }
 }

@@ -21,7 +21,7 @@ use crate::source::{FileId, Sources};
 #[command(
     after_help = "Examples:\n  policyfix lint k8s/\n  policyfix lint --fix\n  policyfix lint --diff | git apply\n  policyfix lint --select shape,service-port\n  policyfix lint --changed k8s/a.yaml k8s/b.yaml\n\nA comment `# policyfix: ignore[id] reason` silences a finding at its line, on the line above it,\nor before the first line of a document for all of it."
 )]
-pub struct Arguments {
+pub(super) struct Arguments {
     #[command(flatten)]
     tree: TreeArguments,
     /// Make the mends that are safe, in the files
@@ -78,7 +78,7 @@ enum UsageError {
     NoBaseline,
 }
 
-pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
+pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     if arguments.list_rules {
         list_rules(streams)?;
         return Ok(Exit::Clean);

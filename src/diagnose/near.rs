@@ -141,9 +141,7 @@ fn selector_miss<'m, 's>(
     let failing = scene.engine.failing(&requirements, peer);
     let [only] = failing.as_slice() else { return None };
     let requirement = requirements[*only].clone();
-    if scene.namespace(peer).is_none() {
-        return None;
-    }
+    scene.namespace(peer)?;
     Some(match (&requirement.origin, requirement.key.as_ref()) {
         (Origin::Injected, CLUSTER) => Miss::PeerCluster(item, selector),
         (Origin::Injected, _) if policy.kind == PolicyKind::Knp => Miss::PeerNamespaceMissing(item, selector),

@@ -1,7 +1,7 @@
 //! Additions to a policy that already selects the subject: a port, a peer or a
 //! rule beside its like. One edit serves all drops of the same kind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::candidate::{Candidate, Operator};
 use super::cause::{addition_cause, is_dns};
@@ -20,7 +20,7 @@ use crate::yaml::{Change, Datum, Editor, Refusal};
 
 /// A rule that new peers and ports can go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Target {
+pub(super) struct Target {
     /// Which policy.
     pub policy: usize,
     /// Which of its rules.
@@ -29,7 +29,7 @@ pub struct Target {
 
 /// What one gap wants.
 #[derive(Debug, Clone)]
-pub struct Want {
+pub(super) struct Want {
     /// The gap.
     pub gap: Gap,
     /// How the other end is named.
@@ -40,7 +40,7 @@ pub struct Want {
 
 /// The rule that is about this workload and nobody else, best one first: with a
 /// section for the side, then the one that says most precisely whom it means.
-pub fn target(scene: &Scene<'_, '_>, gap: Gap) -> Option<Target> {
+pub(super) fn target(scene: &Scene<'_, '_>, gap: Gap) -> Option<Target> {
     let subject = scene.drops[gap.drop].subject(gap.side);
     let peer = scene.drops[gap.drop].peer(gap.side);
     let mut best: Option<((bool, bool, usize), Target)> = None;
@@ -92,7 +92,7 @@ fn requirement_count(rule: &Rule<'_>) -> usize {
 
 /// Additions for all wants of one rule and side, in the order in which they are
 /// to be tried; those that share nothing with each other are independent.
-pub struct Additions<'a, 'm, 's> {
+pub(super) struct Additions<'a, 'm, 's> {
     /// The scene.
     pub scene: &'a Scene<'m, 's>,
     /// The policy.
@@ -121,7 +121,7 @@ impl<'m, 's> Additions<'_, 'm, 's> {
     }
 
     /// Ways to serve one want by extending an element that is there.
-    pub fn extensions(&self, want: &Want) -> Vec<Candidate> {
+    pub(super) fn extensions(&self, want: &Want) -> Vec<Candidate> {
         let mut found = Vec::new();
         for element in self.elements() {
             found.extend(self.add_port(element, want));
@@ -240,11 +240,11 @@ impl<'m, 's> Additions<'_, 'm, 's> {
     }
 
     /// New elements for all of these wants: peers with the same ports share one.
-    pub fn rules(&self, wants: &[&Want]) -> Vec<(Candidate, Vec<Gap>)> {
+    pub(super) fn rules(&self, wants: &[&Want]) -> Vec<(Candidate, Vec<Gap>)> {
         let manner = self.manner();
         group(self.scene, wants)
             .into_iter()
-            .filter_map(|(peers, ports, packets, gaps)| {
+            .filter_map(|Group { peers, ports, packets, gaps }| {
                 let first_port = self.policy.kind == PolicyKind::Knp;
                 let protocol_first = self.elements().flat_map(lists).map(protocol_first).next().unwrap_or(first_port);
                 let ports = self.dns_ports(&ports);
@@ -403,39 +403,51 @@ fn protocol_first(list: &PortList<'_>) -> bool {
     first.is_some_and(|entry| entry.key.text().as_deref() == Some("protocol"))
 }
 
-type Group = (Vec<PeerWords>, Vec<PortWords>, Vec<Packet>, Vec<Gap>);
+/// Wants that one element serves.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// Peers of one field.
+    pub(super) peers: Vec<PeerWords>,
+    /// Ports, the same for all of them.
+    pub(super) ports: Vec<PortWords>,
+    /// What is no port: ICMP.
+    pub(super) packets: Vec<Packet>,
+    /// The gaps that it closes.
+    pub(super) gaps: Vec<Gap>,
+}
 
 /// Puts wants together: all ports of one peer, then all peers of one field with
 /// the same ports. ICMP stays apart: it cannot share an element with ports.
-pub fn group(scene: &Scene<'_, '_>, wants: &[&Want]) -> Vec<Group> {
-    let mut by_peer: BTreeMap<(&PeerWords, bool), (BTreeSet<PortWords>, BTreeSet<Packet>, Vec<Gap>)> =
-        BTreeMap::new();
+pub(super) fn group(scene: &Scene<'_, '_>, wants: &[&Want]) -> Vec<Group> {
+    let mut by_peer: BTreeMap<(&PeerWords, bool), Group> = BTreeMap::new();
     for want in wants {
         let icmp = matches!(want.packet, Packet::Icmp(..));
-        let entry = by_peer.entry((&want.peer, icmp)).or_default();
-        entry.2.push(want.gap);
+        let own = by_peer.entry((&want.peer, icmp)).or_default();
+        own.gaps.push(want.gap);
         match want.packet {
             Packet::Port(transport, port) => {
                 let dns = is_dns(scene, scene.drops[want.gap.drop].destination.identity, want.packet);
-                entry.0.insert(PortWords { port, transport: (!dns).then_some(transport) });
+                own.ports.push(PortWords { port, transport: (!dns).then_some(transport) });
             }
-            packet => drop(entry.1.insert(packet)),
+            packet => own.packets.push(packet),
         }
     }
     let mut groups: Vec<Group> = Vec::new();
-    for ((peer, _), (ports, packets, gaps)) in by_peer {
-        let (ports, packets): (Vec<_>, Vec<_>) = (ports.into_iter().collect(), packets.into_iter().collect());
-        let like = groups.iter_mut().find(|(peers, own_ports, own_packets, _)| {
-            peers.first().is_some_and(|own| own.field() == peer.field())
-                && *own_ports == ports
-                && *own_packets == packets
+    for ((peer, _), mut own) in by_peer {
+        own.ports.sort_unstable();
+        own.ports.dedup();
+        own.packets.sort_unstable();
+        own.packets.dedup();
+        let like = groups.iter_mut().find(|group| {
+            let field = group.peers.first().map(PeerWords::field);
+            field == Some(peer.field()) && group.ports == own.ports && group.packets == own.packets
         });
         match like {
             Some(group) => {
-                group.0.push(peer.clone());
-                group.3.extend(gaps);
+                group.peers.push(peer.clone());
+                group.gaps.extend(own.gaps);
             }
-            None => groups.push((vec![peer.clone()], ports, packets, gaps)),
+            None => groups.push(Group { peers: vec![peer.clone()], ..own }),
         }
     }
     groups

@@ -10,7 +10,7 @@ use crate::policy::{Action, Element, Peer, PeerKey, Rule};
 use crate::traffic::{Packet, Side, Transport};
 
 /// Whether a flow is a DNS query to a DNS server of the cluster.
-pub fn is_dns(scene: &Scene<'_, '_>, destination: IdentityId, packet: Packet) -> bool {
+pub(super) fn is_dns(scene: &Scene<'_, '_>, destination: IdentityId, packet: Packet) -> bool {
     let Packet::Port(Transport::Udp | Transport::Tcp, 53 | 5353 | 8053) = packet else { return false };
     let known = ["kube-dns", "coredns", "node-local-dns", "rke2-coredns", "core-dns"];
     scene.engine.identity(destination).labels.iter().any(|label| {
@@ -21,7 +21,7 @@ pub fn is_dns(scene: &Scene<'_, '_>, destination: IdentityId, packet: Packet) ->
 }
 
 /// The id of the cause that an added peer or rule answers.
-pub fn addition_cause(
+pub(super) fn addition_cause(
     scene: &Scene<'_, '_>,
     want: &Want,
     rule: &Rule<'_>,

@@ -19,7 +19,7 @@ use crate::traffic::{Packet, Side};
 use crate::yaml::{Change, Datum, Editor, Refusal};
 
 /// What a correction is about: a near miss of one gap.
-pub struct Case<'c, 'm, 's> {
+pub(super) struct Case<'c, 'm, 's> {
     /// The scene.
     pub scene: &'c Scene<'m, 's>,
     /// The denied side.
@@ -31,13 +31,13 @@ pub struct Case<'c, 'm, 's> {
 }
 
 /// All corrections for a near miss.
-pub fn corrections(case: &Case<'_, '_, '_>) -> Vec<Candidate> {
+pub(super) fn corrections(case: &Case<'_, '_, '_>) -> Vec<Candidate> {
     let found = match &case.near.miss {
         Miss::PolicyNamespace => case.move_policy(),
         Miss::SubjectLabel(requirement) => case.subject_label(requirement),
         Miss::PeerNamespaceMissing(item, selector) => case.add_namespace(item, selector),
-        Miss::PeerNamespace(item, selector, requirement) => case.peer_namespace(item, selector, requirement),
-        Miss::PeerLabel(item, selector, requirement) => case.peer_label(item, selector, requirement),
+        Miss::PeerNamespace(_, selector, requirement) => case.peer_namespace(selector, requirement),
+        Miss::PeerLabel(_, selector, requirement) => case.peer_label(selector, requirement),
         Miss::PeerCluster(item, selector) => case.peer_cluster(item, selector),
         Miss::Peer => case.other_peer(),
         Miss::Ports => case.ports(),
@@ -131,20 +131,15 @@ impl<'m, 's> Case<'_, 'm, 's> {
             .collect()
     }
 
-    fn peer_label(
-        &self,
-        item: &PeerItem<'s>,
-        selector: &Selector<'s>,
-        requirement: &Requirement<'s>,
-    ) -> Vec<Candidate> {
+    fn peer_label(&self, selector: &Selector<'s>, requirement: &Requirement<'s>) -> Vec<Candidate> {
         let who = self.peer();
         let dead =
             !self.scene.anybody(&peer_requirements(self.scene, self.near.policy, self.near.rule, selector));
         let near = requirement.values.iter().any(|value| self.is_near(&value.value, requirement, who));
-        if !dead && !(near && requirement.values.len() > 1) {
+        let slip_in_list = near && requirement.values.len() > 1;
+        if !dead && !slip_in_list {
             return Vec::new();
         }
-        let _ = item;
         self.put_label_right(requirement, who, "peer-label", "this peer matches no known pod")
             .into_iter()
             .map(|candidate| Candidate {
@@ -300,12 +295,7 @@ impl<'m, 's> Case<'_, 'm, 's> {
             .collect()
     }
 
-    fn peer_namespace(
-        &self,
-        item: &PeerItem<'s>,
-        selector: &Selector<'s>,
-        requirement: &Requirement<'s>,
-    ) -> Vec<Candidate> {
+    fn peer_namespace(&self, selector: &Selector<'s>, requirement: &Requirement<'s>) -> Vec<Candidate> {
         let Some(namespace) = self.scene.namespace(self.peer()) else { return Vec::new() };
         let in_list = requirement.values.len() > 1;
         if !in_list
@@ -315,7 +305,6 @@ impl<'m, 's> Case<'_, 'm, 's> {
         }
         let Some(value) = self.value_to_replace(requirement, namespace) else { return Vec::new() };
         let written = value.text().unwrap_or_default();
-        let _ = item;
         if in_list && !is_near(&written, namespace) {
             return Vec::new();
         }
@@ -748,13 +737,7 @@ impl<'m, 's> Case<'_, 'm, 's> {
             None => Datum::String(wanted.to_string()),
         };
         let to = meant.unwrap_or_else(|| wanted.to_string());
-        let change = match value.style() {
-            // A name without quotes gives way to a number with them.
-            Some(crate::yaml::Style::Plain) if to == wanted.to_string() => {
-                Editor::default().replace(value, datum)
-            }
-            _ => Editor::default().replace(value, datum),
-        };
+        let change = Editor::default().replace(value, datum);
         let has = right.map_or_else(String::new, |own| format!("; it calls {wanted} {}", own.name));
         let blame =
             Label { span: value.span(), text: format!("the destination has no port of this name{has}") };
@@ -819,7 +802,7 @@ fn one_label_right(written: &str, observed: &str) -> Option<String> {
 
 /// Where an address of the API server was allowed by CIDR: the entity and the
 /// port that was seen, in the place of what cannot match.
-pub fn api_server(scene: &Scene<'_, '_>, gap: Gap) -> Vec<Candidate> {
+pub(super) fn api_server(scene: &Scene<'_, '_>, gap: Gap) -> Vec<Candidate> {
     let drop = &scene.drops[gap.drop];
     let peer = drop.peer(gap.side);
     if entity(scene.engine.identity(peer)) != Some("kube-apiserver") {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::add::{Want, group};
+use super::add::{Group, Want, group};
 use super::candidate::{Candidate, NewFile, Operator};
 use super::manner::Manner;
 use super::prove::Prover;
@@ -17,7 +17,7 @@ use crate::traffic::{Side, Transport};
 use crate::yaml::{Datum, Editor, Habits, new_file};
 
 /// A policy for one workload that admits all of these wants.
-pub fn new_policy(
+pub(super) fn new_policy(
     prover: &Prover<'_, '_, '_>,
     subject: IdentityId,
     wants: &[&Want],
@@ -45,7 +45,7 @@ pub fn new_policy(
     for side in [Side::Ingress, Side::Egress] {
         let on_side: Vec<&Want> = wants.iter().copied().filter(|want| want.gap.side == side).collect();
         let mut elements = Vec::new();
-        for (peers, ports, packets, own) in group(scene, &on_side) {
+        for Group { peers, ports, packets, gaps: own } in group(scene, &on_side) {
             let ports = spelled(kind, ports);
             let Some(datum) = element(kind, side, &peers, &packets, &ports, manner, kind == PolicyKind::Knp)
             else {
@@ -73,7 +73,7 @@ pub fn new_policy(
     let unsure = wants.iter().any(|want| {
         want.gap.side == Side::Ingress && matches!(want.peer, PeerWords::Address(_) | PeerWords::Name(_))
     });
-    let (edits, new_files, where_to) = place.write(prover, &name, document)?;
+    let (edits, new_files, where_to) = place.write(prover, document)?;
     let candidate = Candidate {
         operator: Operator::AddPolicy,
         cause: "missing-policy",
@@ -215,7 +215,7 @@ impl Place {
         Some(Self { like, own_file: free })
     }
 
-    fn write(self, prover: &Prover<'_, '_, '_>, name: &str, document: Datum) -> Option<Written> {
+    fn write(self, prover: &Prover<'_, '_, '_>, document: Datum) -> Option<Written> {
         let Some(path) = self.own_file else {
             let file = self.like?;
             let tree = &prover.trees[file.0 as usize];
@@ -238,7 +238,6 @@ impl Place {
         let shown = format!("{folder}{file_name}");
         let mut edits = Vec::new();
         edits.extend(list_in_kustomization(prover, like, &file_name));
-        let _ = name;
         Some((edits, vec![NewFile { path, name: shown.clone(), text }], format!("in {shown}")))
     }
 }

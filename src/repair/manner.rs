@@ -9,7 +9,7 @@ use crate::source::FileId;
 
 /// How selectors are spelled here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Manner {
+pub(super) struct Manner {
     /// Other labels carry `k8s:`.
     pub label_prefix: bool,
     /// The namespace key carries `k8s:`.
@@ -29,7 +29,7 @@ impl Manner {
     /// The manner of a file; what it does not show is taken from the tree, and
     /// what the tree does not show from the usual. `labels` says how the labels
     /// of a selector are spelled that is already there.
-    pub fn of(model: &Model<'_>, file: FileId, labels: Option<bool>) -> Self {
+    pub(super) fn of(model: &Model<'_>, file: FileId, labels: Option<bool>) -> Self {
         let here: Vec<Sample> = samples(model, |policy| policy.value.tree().file == file);
         let anywhere = || samples(model, |_| true);
         let label_prefix =
@@ -48,12 +48,12 @@ impl Manner {
     }
 
     /// The namespace key as it is written here.
-    pub fn namespace_key(self) -> String {
+    pub(super) fn namespace_key(self) -> String {
         if self.namespace_prefix { format!("k8s:{NAMESPACE}") } else { NAMESPACE.to_owned() }
     }
 
     /// Another label's key as it is written here.
-    pub fn label_key(self, key: &str) -> String {
+    pub(super) fn label_key(self, key: &str) -> String {
         if self.label_prefix { format!("k8s:{key}") } else { key.to_owned() }
     }
 }
@@ -124,6 +124,6 @@ fn sample(selector: &Selector<'_>) -> Option<Sample> {
 }
 
 /// How the labels of one selector are spelled: `None` when it has none.
-pub fn labels_prefixed(selector: &Selector<'_>) -> Option<bool> {
+pub(super) fn labels_prefixed(selector: &Selector<'_>) -> Option<bool> {
     sample(selector)?.labels_prefixed
 }

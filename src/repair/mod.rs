@@ -172,7 +172,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
                 proven.iter().filter(|other| serves(other, &fix)).map(Proven::in_words).collect();
             if rivals {
                 let mends = fix.mends;
-                proven.retain(|other| !(other.mends == mends));
+                proven.retain(|other| other.mends != mends);
                 continue;
             }
             self.take(fix);

@@ -9,7 +9,7 @@ use crate::policy::{Element, Peer, PeerField, PeerKey, PolicyKind, Section};
 use crate::traffic::Side;
 
 /// Where a new peer goes in its field: a list that is in order stays so, else the end.
-pub fn peer_index(field: &PeerField<'_>, peer: &PeerWords) -> usize {
+pub(super) fn peer_index(field: &PeerField<'_>, peer: &PeerWords) -> usize {
     let keys: Vec<String> = field.items.iter().map(|item| sort_key(&item.peer)).collect();
     if !keys.is_sorted() {
         return keys.len();
@@ -52,7 +52,7 @@ fn sort_key(peer: &Peer<'_>) -> String {
 /// Where a new element goes: behind the last of its kind (pods, then entities,
 /// then what lies outside); among rules for the subject's own ports in the
 /// order in which its containers list them.
-pub fn element_index(
+pub(super) fn element_index(
     scene: &Scene<'_, '_>,
     kind: PolicyKind,
     section: &Section<'_>,

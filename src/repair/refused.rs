@@ -13,7 +13,7 @@ use crate::spelling::nearest;
 use crate::yaml::{Change, Datum, Editor, Entry, Value};
 
 /// The mend of a refused policy that would admit the drop.
-pub fn mend(scene: &Scene<'_, '_>, gap: Gap, near: &NearMiss<'_, '_>) -> Option<Candidate> {
+pub(super) fn mend(scene: &Scene<'_, '_>, gap: Gap, near: &NearMiss<'_, '_>) -> Option<Candidate> {
     let policy = near.policy;
     if !scene.model.is_editable(policy) {
         return None;

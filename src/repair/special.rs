@@ -39,7 +39,7 @@ fn candidate(
 
 /// A policy that only denies has closed the side to everybody: it says so that
 /// it does not mean to (`enableDefaultDeny`, from 1.16).
-pub fn open_side(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
+pub(super) fn open_side(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
     let subject = scene.drops[gap.drop].subject(gap.side);
     let [index] = scene.engine.isolating(subject, gap.side)[..] else { return None };
     let policy = scene.model.policies.get(index as usize)?;
@@ -92,7 +92,7 @@ pub fn open_side(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
 /// port, meant as one. The second opens the port to everybody, and the Service
 /// address that was called on 443 fits neither. They are joined, and the address
 /// gets a rule of its own.
-pub fn split_rule(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
+pub(super) fn split_rule(scene: &Scene<'_, '_>, gap: Gap) -> Option<Candidate> {
     let drop = &scene.drops[gap.drop];
     let peer = scene.engine.identity(drop.peer(gap.side));
     let (Side::Egress, Packet::Port(transport, wanted), Some(ip), true) =
@@ -191,7 +191,7 @@ fn dns_list<'m, 's>(rule: &'m Rule<'s>) -> Option<&'m PortList<'s>> {
 }
 
 /// Whether DNS answers for an endpoint pass the proxy, so that names are learned.
-pub fn sees_dns(scene: &Scene<'_, '_>, subject: IdentityId) -> bool {
+pub(super) fn sees_dns(scene: &Scene<'_, '_>, subject: IdentityId) -> bool {
     scene.model.policies.iter().enumerate().any(|(p, policy)| {
         scene.engine.refusals(p).is_empty()
             && policy.rules.iter().enumerate().any(|(r, rule)| {
@@ -216,7 +216,11 @@ fn listed_names(rule: &Rule<'_>) -> Vec<Datum> {
 /// Edits that let the DNS queries of a rule's subject pass the proxy: the DNS
 /// rule that is there gets `rules.dns` and both transports; where there is none,
 /// one is added.
-pub fn dns_edits(policy: &Policy<'_>, rule: &Rule<'_>, names: Vec<Datum>) -> Option<Vec<(FileId, Change)>> {
+pub(super) fn dns_edits(
+    policy: &Policy<'_>,
+    rule: &Rule<'_>,
+    names: Vec<Datum>,
+) -> Option<Vec<(FileId, Change)>> {
     let file = policy.value.tree().file;
     let editor = Editor::default();
     let Some(list) = dns_list(rule) else {
@@ -257,7 +261,7 @@ fn dns_rule(names: Vec<Datum>) -> Datum {
 
 /// Names are allowed, but no DNS answer passes the proxy, so no address is ever
 /// learned for them and the drop shows plain `world`.
-pub fn names_without_dns(scene: &Scene<'_, '_>, gap: Gap) -> Vec<Candidate> {
+pub(super) fn names_without_dns(scene: &Scene<'_, '_>, gap: Gap) -> Vec<Candidate> {
     let drop = &scene.drops[gap.drop];
     let subject = drop.subject(gap.side);
     let peer = scene.engine.identity(drop.peer(gap.side));
@@ -331,7 +335,7 @@ fn may_cover(element: &Element<'_>, packet: Packet) -> bool {
 
 /// A request that the proxy refused: one more item beside the rules that are
 /// there, never fewer rules.
-pub fn request(scene: &Scene<'_, '_>, drop: usize) -> Option<Candidate> {
+pub(super) fn request(scene: &Scene<'_, '_>, drop: usize) -> Option<Candidate> {
     let observed = &scene.drops[drop];
     let request = observed.distinct.flow.request.as_ref()?;
     let sides = match request {
@@ -412,7 +416,7 @@ fn path_pattern(path: &str) -> String {
 
 /// A node's address where a rule means clients outside: a Service of type
 /// NodePort or LoadBalancer has put the node's address in the client's place.
-pub fn changed_address<'m>(
+pub(super) fn changed_address<'m>(
     scene: &'m Scene<'_, '_>,
     gap: Gap,
     near: &[NearMiss<'_, '_>],

@@ -14,7 +14,7 @@ use crate::yaml::Datum;
 
 /// Whom a new peer names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PeerWords {
+pub(super) enum PeerWords {
     /// Pods by label.
     Pods {
         /// The labels that identify the workload.
@@ -45,7 +45,7 @@ const IDENTIFYING: [&str; 6] = [
 /// The labels that identify an endpoint's workload among all that are known in
 /// its namespace: one of the common keys if it is enough, else two, else all
 /// that are stable.
-pub fn identifying_labels(scene: &Scene<'_, '_>, id: IdentityId) -> Vec<(String, String)> {
+pub(super) fn identifying_labels(scene: &Scene<'_, '_>, id: IdentityId) -> Vec<(String, String)> {
     let identity = scene.engine.identity(id);
     let version = scene.engine.options().version;
     let own: Vec<(&str, &str)> = identity
@@ -95,7 +95,7 @@ fn is_stable(key: &str) -> bool {
 
 /// Whether two identities differ in nothing that a selector should name: other
 /// addresses or ports of one workload.
-pub fn same_workload(scene: &Scene<'_, '_>, a: IdentityId, b: IdentityId) -> bool {
+pub(super) fn same_workload(scene: &Scene<'_, '_>, a: IdentityId, b: IdentityId) -> bool {
     let labels = |id| {
         let mut labels: Vec<_> = scene
             .engine
@@ -119,7 +119,11 @@ fn carries(scene: &Scene<'_, '_>, other: IdentityId, like: IdentityId, labels: &
 
 /// How a peer is best named: pods by label, nodes and the API server by entity,
 /// a host outside by name, else by address. `world` is never a way to name it.
-pub fn name_peer(scene: &Scene<'_, '_>, peer: IdentityId, namespace: Option<&str>) -> Option<PeerWords> {
+pub(super) fn name_peer(
+    scene: &Scene<'_, '_>,
+    peer: IdentityId,
+    namespace: Option<&str>,
+) -> Option<PeerWords> {
     let identity = scene.engine.identity(peer);
     if let Some(own) = scene.namespace(peer) {
         let cluster = crate::diagnose::label(identity, "k8s", CLUSTER);
@@ -140,7 +144,7 @@ pub fn name_peer(scene: &Scene<'_, '_>, peer: IdentityId, namespace: Option<&str
 }
 
 /// The narrowest entity that an identity inside the cluster belongs to.
-pub fn entity(identity: &Identity) -> Option<&'static str> {
+pub(super) fn entity(identity: &Identity) -> Option<&'static str> {
     let known = ["kube-apiserver", "ingress", "health", "init", "unmanaged", "remote-node", "host"];
     known
         .into_iter()
@@ -149,7 +153,7 @@ pub fn entity(identity: &Identity) -> Option<&'static str> {
 
 impl PeerWords {
     /// The field of a Cilium rule that such a peer stands in.
-    pub fn field(&self) -> PeerKey {
+    pub(super) fn field(&self) -> PeerKey {
         match self {
             PeerWords::Pods { .. } => PeerKey::Endpoints,
             PeerWords::Entity(_) => PeerKey::Entities,
@@ -159,7 +163,7 @@ impl PeerWords {
     }
 
     /// The item of its field; `None` when the kind of policy has no word for it.
-    pub fn item(&self, kind: PolicyKind, manner: Manner) -> Option<Datum> {
+    pub(super) fn item(&self, kind: PolicyKind, manner: Manner) -> Option<Datum> {
         if kind == PolicyKind::Knp {
             return self.kubernetes_item();
         }
@@ -194,7 +198,7 @@ impl PeerWords {
     }
 
     /// How messages call it.
-    pub fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         match self {
             PeerWords::Pods { labels, namespace, cluster } => {
                 let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
@@ -229,13 +233,13 @@ fn selector(
 }
 
 /// An address as the prefix that holds it alone.
-pub fn host_prefix(ip: IpAddr) -> String {
+pub(super) fn host_prefix(ip: IpAddr) -> String {
     format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })
 }
 
 /// What a new port entry names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PortWords {
+pub(super) struct PortWords {
     /// The number.
     pub port: u16,
     /// The transport; `None` for TCP, UDP and SCTP alike.
@@ -244,7 +248,7 @@ pub struct PortWords {
 
 impl PortWords {
     /// The item of `ports`. Protocol comes first where the file has it so.
-    pub fn item(self, kind: PolicyKind, protocol_first: bool) -> Datum {
+    pub(super) fn item(self, kind: PolicyKind, protocol_first: bool) -> Datum {
         let number = match kind {
             PolicyKind::Knp => Datum::Int(i64::from(self.port)),
             _ => Datum::String(self.port.to_string()),
@@ -258,20 +262,20 @@ impl PortWords {
     }
 
     /// How messages call it.
-    pub fn title(self) -> String {
+    pub(super) fn title(self) -> String {
         self.transport.map_or_else(|| self.port.to_string(), |transport| format!("{transport} {}", self.port))
     }
 }
 
 /// The data of `icmps` for one type.
-pub fn icmps(family: IcmpFamily, kind: u8) -> Datum {
+pub(super) fn icmps(family: IcmpFamily, kind: u8) -> Datum {
     let field = Datum::map([("family", Datum::from(family.as_str())), ("type", Datum::Int(i64::from(kind)))]);
     Datum::seq([Datum::map([("fields", Datum::seq([field]))])])
 }
 
 /// A whole element: peers, then ports or ICMP types. `None` when the kind of
 /// policy has no words for it.
-pub fn element(
+pub(super) fn element(
     kind: PolicyKind,
     side: Side,
     peers: &[PeerWords],

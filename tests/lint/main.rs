@@ -1,6 +1,8 @@
 //! The linter on whole trees: valid ones are silent, mends hold and are made
 //! once, and what was accepted or ignored stays so.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
