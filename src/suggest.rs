@@ -69,7 +69,7 @@ pub fn suggest<'s>(
 ) -> Suggestion {
     let scene = Scene::new(model, options, flows);
     let (gaps, requests, asides) = sort_out(&scene, wishes.include_audit);
-    let prover = Prover { scene: &scene, trees, sources };
+    let prover = Prover::new(&scene, trees, sources);
     let plan = repair::plan(&prover, &gaps, &requests, wishes.prefer);
     Teller { scene: &scene, sources, prover: &prover, wishes }.tell(plan, &asides, requests)
 }

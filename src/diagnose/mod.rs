@@ -6,11 +6,13 @@ mod aside;
 mod evidence;
 mod near;
 mod scene;
+mod workloads;
 
 pub use aside::{Aside, Reason, sort_out};
 pub use evidence::Use;
 pub use near::{Miss, NearMiss, near_misses, peer_requirements};
 pub use scene::{Observed, Scene, label};
+pub use workloads::{Workloads, is_stable};
 
 use crate::traffic::Side;
 

@@ -3,6 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::workloads::Workloads;
 use crate::engine::{self, End, Engine, Identity, IdentityId, Judgement};
 use crate::flow::{Distinct, Outcome};
 use crate::inventory::{Cluster, ContainerPort, identity_labels};
@@ -56,6 +57,7 @@ pub struct Scene<'m, 's> {
     pub everybody: Vec<IdentityId>,
     ports: FxHashMap<IdentityId, Vec<ContainerPort>>,
     assumed: FxHashMap<IdentityId, IdentityId>,
+    workloads: Workloads,
 }
 
 /// An address that stands for the rest of the internet (RFC 5737).
@@ -83,6 +85,7 @@ impl<'m, 's> Scene<'m, 's> {
             everybody: Vec::new(),
             ports: FxHashMap::default(),
             assumed: FxHashMap::default(),
+            workloads: Workloads::default(),
         };
         scene.take_in_the_rest();
         scene
@@ -112,6 +115,7 @@ impl<'m, 's> Scene<'m, 's> {
                 inventory.workloads_behind(labels).flat_map(|workload| workload.ports.clone()).collect();
             self.ports.insert(id, ports);
         }
+        self.workloads = Workloads::of(&self.engine, &self.everybody);
         self.assume_names();
     }
 
@@ -146,6 +150,11 @@ impl<'m, 's> Scene<'m, 's> {
     /// The judgement of a drop as the manifests stand.
     pub fn judge(&self, observed: &Observed) -> Judgement {
         self.engine.judge(observed.source.identity, observed.destination.identity, observed.packet())
+    }
+
+    /// Which identities are one workload.
+    pub fn workloads(&self) -> &Workloads {
+        &self.workloads
     }
 
     /// The container ports of an endpoint, as far as a workload shows them.

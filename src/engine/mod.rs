@@ -29,7 +29,8 @@ pub use observed::End;
 pub use resolve::{Resolver, ServiceFacts};
 pub use truth::Truth;
 
-use crate::policy::{Fault, Policy};
+use crate::policy::{Action, Fault, Policy};
+use crate::traffic::Side;
 use crate::version::CiliumVersion;
 
 /// `policy-enforcement` of the agents (`semantics.md` 3.2).
@@ -282,6 +283,16 @@ impl Overlay {
         let went = subject.rules.iter().any(|(policy, ..)| self.removed.contains(policy));
         let mut came = self.added.iter().flat_map(|policy| &policy.rules);
         went || came.any(|rule| rule.subject.matches(&subject.known) != Truth::No)
+    }
+
+    /// Whether one of the policies that came may admit a peer on a side, on some port.
+    pub fn admits(&self, engine: &Engine, subject: IdentityId, peer: IdentityId, side: Side) -> bool {
+        let (subject, peer) = (engine.at(subject), engine.at(peer));
+        let rules = self.added.iter().flat_map(|policy| &policy.rules);
+        let about = rules.filter(|rule| rule.subject.matches(&subject.known) != Truth::No);
+        about.flat_map(|rule| &rule.sides[side as usize].elements).any(|element| {
+            element.action == Action::Allow && engine.peers_match(element, peer, Truth::Yes) != Truth::No
+        })
     }
 
     /// Why an added policy is not in force; empty when it is.

@@ -7,11 +7,11 @@ use super::candidate::{Candidate, Operator};
 use super::cause::{addition_cause, is_dns};
 use super::manner::Manner;
 use super::place;
-use super::words::{self, PeerWords, PortWords, name_peer, same_workload};
+use super::words::{self, PeerWords, PortWords, name_peer};
 use crate::diagnose::{Gap, Miss, Scene, near_misses};
 use crate::engine::IdentityId;
 use crate::finding::{Label, Safety};
-use crate::policy::selector::Origin;
+use crate::policy::selector::{Origin, Requirement};
 use crate::policy::{
     Action, Element, PeerField, PeerKey, Policy, PolicyKind, PortList, Rule, Section, Subject,
 };
@@ -53,14 +53,13 @@ pub(super) fn target(scene: &Scene<'_, '_>, gap: Gap) -> Option<Target> {
             if !names_somebody(rule) || !about(subject) {
                 continue;
             }
-            if scene.everybody.iter().any(|&id| !same_workload(scene, id, subject) && about(id)) {
+            if scene.everybody.iter().any(|&id| !scene.workloads().same(id, subject) && about(id)) {
                 continue;
             }
             let section =
                 rule.section(gap.side, Action::Allow).is_some_and(|section| !section.elements.is_empty());
-            let speaks = name_peer(scene, peer, policy.namespace.name()).is_some_and(|words| {
-                words.item(policy.kind, Manner::of(scene.model, policy.value.tree().file, None)).is_some()
-            });
+            let speaks = name_peer(scene, peer, policy.namespace.name())
+                .is_some_and(|words| words.item(policy.kind, Manner::PLAIN).is_some());
             if !speaks || (policy.kind == PolicyKind::Knp && !section) || ends_icmp_in_knp(policy, scene, gap)
             {
                 continue;
@@ -122,25 +121,25 @@ impl<'m, 's> Additions<'_, 'm, 's> {
 
     /// Ways to serve one want by extending an element that is there.
     pub(super) fn extensions(&self, want: &Want) -> Vec<Candidate> {
-        let mut found = Vec::new();
-        for element in self.elements() {
-            found.extend(self.add_port(element, want));
-            found.extend(self.add_peer(element, want));
-            found.extend(self.add_value(element, want));
-        }
-        found
+        let drop = &self.scene.drops[want.gap.drop];
+        let (subject, peer) = (drop.subject(self.side), drop.peer(self.side));
+        let near = near_misses(self.scene, subject, peer, self.side, want.packet);
+        let here = near.iter().filter(|near| near.rule.value == self.rule.value);
+        here.filter_map(|near| match &near.miss {
+            Miss::Ports => self.add_port(near.element, want),
+            Miss::Peer => self.add_peer(near.element, want),
+            Miss::PeerNamespace(_, _, requirement) | Miss::PeerLabel(_, _, requirement) => {
+                self.add_value(requirement, want)
+            }
+            _ => None,
+        })
+        .collect()
     }
 
     /// The same peers, another port.
     fn add_port(&self, element: &'m Element<'s>, want: &Want) -> Option<Candidate> {
         let Packet::Port(transport, port) = want.packet else { return None };
         let drop = &self.scene.drops[want.gap.drop];
-        let (subject, peer) = (drop.subject(self.side), drop.peer(self.side));
-        let open = self.scene.engine.near_gates(subject, peer, self.side, want.packet);
-        let at = open.into_iter().find(|gates| {
-            gates.subject && gates.peer && !gates.packet && gates.in_force && self.is_at(gates.place, element)
-        });
-        at?;
         let dns = is_dns(self.scene, drop.destination.identity, want.packet);
         let list = element.to_ports.as_ref()?.lists.iter().find(|list| takes_port(list, dns))?;
         let ports = list.list?;
@@ -148,9 +147,9 @@ impl<'m, 's> Additions<'_, 'm, 's> {
         let words = PortWords { port, transport: (!any).then_some(transport) };
         let item = words.item(self.policy.kind, protocol_first(list));
         let twin = list.ports.iter().any(|own| own.literal() == crate::policy::ports::Literal::Number(port));
-        let last = list.ports.last()?;
+        let last = list.ports.last().map_or(list.value, |last| last.value);
         let blame = Label {
-            span: last.value.span(),
+            span: last.span(),
             text: format!("this rule admits {}, but not on {}", self.peer_name(want), words.title()),
         };
         let cause = if twin {
@@ -168,27 +167,9 @@ impl<'m, 's> Additions<'_, 'm, 's> {
         Some(candidate)
     }
 
-    fn is_at(&self, place: crate::engine::ElementPlace, element: &Element<'_>) -> bool {
-        let at = self
-            .scene
-            .model
-            .policies
-            .get(place.policy as usize)
-            .and_then(|policy| policy.rules.get(place.rule as usize));
-        let at = at
-            .and_then(|rule| rule.sections.get(place.section as usize)?.elements.get(place.element as usize));
-        at.is_some_and(|own| own.value == element.value)
-    }
-
     /// The same ports, another peer of the same kind.
     fn add_peer(&self, element: &'m Element<'s>, want: &Want) -> Option<Candidate> {
         let field = self.field_for(element, &want.peer)?;
-        let drop = &self.scene.drops[want.gap.drop];
-        let (subject, peer) = (drop.subject(self.side), drop.peer(self.side));
-        let open = self.scene.engine.near_gates(subject, peer, self.side, want.packet);
-        open.into_iter().find(|gates| {
-            gates.subject && !gates.peer && gates.packet && gates.in_force && self.is_at(gates.place, element)
-        })?;
         let manner = self.manner();
         let item = want.peer.item(self.policy.kind, manner)?;
         let index = place::peer_index(field, &want.peer);
@@ -205,33 +186,22 @@ impl<'m, 's> Additions<'_, 'm, 's> {
     }
 
     /// A list of values in a selector that lacks the one of this peer.
-    fn add_value(&self, element: &'m Element<'s>, want: &Want) -> Option<Candidate> {
-        let drop = &self.scene.drops[want.gap.drop];
-        let (subject, peer) = (drop.subject(self.side), drop.peer(self.side));
-        let near = near_misses(self.scene, subject, peer, self.side, want.packet);
-        near.into_iter().filter(|near| near.element.value == element.value).find_map(|near| {
-            let (Miss::PeerNamespace(_, _, requirement) | Miss::PeerLabel(_, _, requirement)) = &near.miss
-            else {
-                return None;
-            };
-            let Origin::Expression(expression) = requirement.origin else { return None };
-            let observed = crate::diagnose::label(self.scene.engine.identity(peer), "k8s", &requirement.key)?;
-            let values = expression.get("values")?;
-            let written: Vec<&str> = requirement.values.iter().map(|value| value.value.as_ref()).collect();
-            let index = if written.is_sorted() {
-                written.partition_point(|value| *value < observed)
-            } else {
-                written.len()
-            };
-            let change = Editor::default().insert_item(values, index, observed);
-            let blame = Label { span: values.span(), text: format!("{observed} is not among these") };
-            let cause =
-                if requirement.key == crate::label::NAMESPACE { "wrong-namespace" } else { "peer-label" };
-            let mut candidate = self.candidate(Operator::AddPeer, cause, change, blame)?;
-            candidate.why = self.why(want);
-            candidate.title = format!("add {observed} to the values of {}", requirement.key);
-            Some(candidate)
-        })
+    fn add_value(&self, requirement: &Requirement<'s>, want: &Want) -> Option<Candidate> {
+        let Origin::Expression(expression) = requirement.origin else { return None };
+        let peer = self.scene.engine.identity(self.scene.drops[want.gap.drop].peer(self.side));
+        let observed = crate::diagnose::label(peer, "k8s", &requirement.key)?;
+        let values = expression.get("values")?;
+        let written: Vec<&str> = requirement.values.iter().map(|value| value.value.as_ref()).collect();
+        let sorted = written.is_sorted();
+        let index = if sorted { written.partition_point(|value| *value < observed) } else { written.len() };
+        let change = Editor::default().insert_item(values, index, observed);
+        let blame = Label { span: values.span(), text: format!("{observed} is not among these") };
+        let is_namespace = requirement.key == crate::label::NAMESPACE;
+        let cause = if is_namespace { "wrong-namespace" } else { "peer-label" };
+        let mut candidate = self.candidate(Operator::AddPeer, cause, change, blame)?;
+        candidate.why = self.why(want);
+        candidate.title = format!("add {observed} to the values of {}", requirement.key);
+        Some(candidate)
     }
 
     fn field_for(&self, element: &'m Element<'s>, peer: &PeerWords) -> Option<&'m PeerField<'s>> {

@@ -100,9 +100,8 @@ fn kind(neighbours: &[&Policy<'_>], wants: &[&Want]) -> PolicyKind {
     let own = neighbours.iter().filter(|policy| !is_for_all(policy));
     let all_kubernetes =
         neighbours.iter().any(|policy| !is_for_all(policy)) && own.clone().all(|p| p.kind == PolicyKind::Knp);
-    let manner = Manner { label_prefix: false, namespace_prefix: false, namespace_first: false };
     let speakable = wants.iter().all(|want| {
-        want.peer.item(PolicyKind::Knp, manner).is_some()
+        want.peer.item(PolicyKind::Knp, Manner::PLAIN).is_some()
             && matches!(want.packet, crate::traffic::Packet::Port(..))
     });
     if all_kubernetes && speakable { PolicyKind::Knp } else { PolicyKind::Cnp }

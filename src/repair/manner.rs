@@ -26,6 +26,10 @@ struct Sample {
 }
 
 impl Manner {
+    /// No prefix anywhere: for questions to which the manner does not matter.
+    pub(super) const PLAIN: Self =
+        Self { label_prefix: false, namespace_prefix: false, namespace_first: false };
+
     /// The manner of a file; what it does not show is taken from the tree, and
     /// what the tree does not show from the usual. `labels` says how the labels
     /// of a selector are spelled that is already there.

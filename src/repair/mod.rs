@@ -20,7 +20,6 @@ use add::{Additions, Want};
 pub use candidate::{Assumption, Candidate, NewFile, Operator};
 use correct::Case;
 pub use prove::{Disproof, Opened, Proven, Prover};
-use words::same_workload;
 
 use crate::diagnose::{Gap, Miss, NearMiss, Scene, near_misses};
 use crate::engine::IdentityId;
@@ -345,7 +344,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
         let mut by_subject: Vec<(IdentityId, Vec<&Want>)> = Vec::new();
         for want in &wants {
             let subject = scene.drops[want.gap.drop].subject(want.gap.side);
-            match by_subject.iter_mut().find(|(known, _)| same_workload(scene, *known, subject)) {
+            match by_subject.iter_mut().find(|(known, _)| scene.workloads().same(*known, subject)) {
                 Some((_, list)) => list.push(want),
                 None => by_subject.push((subject, vec![want])),
             }
@@ -376,16 +375,27 @@ impl<'m, 's> Planner<'_, 'm, 's> {
         for &gap in &self.open {
             self.unmended.push(Unmended { gap, why: NoFix::Nothing });
         }
+        // Where the fix of a drop lies; fixes that turn out to be one are moved together.
         let mut fixes: Vec<Fix> = Vec::new();
+        let mut of_drop: BTreeMap<usize, usize> = BTreeMap::new();
         for proven in self.chosen {
-            let drops: BTreeSet<usize> = proven.mends.iter().map(|gap| gap.drop).collect();
-            let (linked, apart): (Vec<Fix>, Vec<Fix>) =
-                fixes.into_iter().partition(|fix| !fix.drops().is_disjoint(&drops));
-            fixes = apart;
-            let mut parts: Vec<Proven> = linked.into_iter().flat_map(|fix| fix.parts).collect();
+            let linked: BTreeSet<usize> =
+                proven.mends.iter().filter_map(|gap| of_drop.get(&gap.drop).copied()).collect();
+            let into = linked.first().copied().unwrap_or(fixes.len());
+            let mut parts: Vec<Proven> = Vec::new();
+            for &index in &linked {
+                parts.append(&mut fixes[index].parts);
+            }
             parts.push(proven);
-            fixes.push(Fix { parts });
+            for gap in parts.iter().flat_map(|part| &part.mends) {
+                of_drop.insert(gap.drop, into);
+            }
+            match fixes.get_mut(into) {
+                Some(fix) => fix.parts = parts,
+                None => fixes.push(Fix { parts }),
+            }
         }
+        fixes.retain(|fix| !fix.parts.is_empty());
         fixes.sort_by_key(|fix| fix.parts[0].mends.first().copied());
         Plan { fixes, unmended: self.unmended }
     }

@@ -83,9 +83,31 @@ pub struct Prover<'p, 'm, 's> {
     pub trees: &'s [Tree<'s>],
     /// All files.
     pub sources: &'p Sources,
+    /// The drops and sides that a deny rule denies.
+    denied: Vec<(usize, Side)>,
+    /// What was seen to be wanted.
+    wanted: FxHashSet<Opened>,
 }
 
-impl<'s> Prover<'_, '_, 's> {
+impl<'p, 'm, 's> Prover<'p, 'm, 's> {
+    /// A prover for a scene.
+    pub fn new(scene: &'p Scene<'m, 's>, trees: &'s [Tree<'s>], sources: &'p Sources) -> Self {
+        let denied_by_rule = |drop: &Observed, side| {
+            let verdict = scene.engine.side(None, drop.subject(side), drop.peer(side), side, drop.packet());
+            matches!(verdict, SideVerdict::DeniedByRule(_))
+        };
+        let sides =
+            scene.drops.iter().enumerate().flat_map(|(i, drop)| Side::BOTH.map(|side| (i, drop, side)));
+        let denied =
+            sides.filter(|(_, drop, side)| denied_by_rule(drop, *side)).map(|(i, _, side)| (i, side));
+        let wanted = scene.drops.iter().map(|drop| Opened {
+            source: drop.source.identity,
+            destination: drop.destination.identity,
+            packet: drop.packet(),
+        });
+        Self { scene, trees, sources, denied: denied.collect(), wanted: wanted.collect() }
+    }
+
     /// Makes edits in the texts: the files as they are with them, by name.
     ///
     /// # Errors
@@ -306,15 +328,13 @@ impl<'s> Prover<'_, '_, 's> {
 
     fn keeps_denies(&self, overlay: &Overlay) -> Result<(), Disproof> {
         let engine = &self.scene.engine;
-        let undone = |drop: &Observed| {
-            Side::BOTH.into_iter().any(|side| {
-                let judge =
-                    |overlay| engine.side(overlay, drop.subject(side), drop.peer(side), side, drop.packet());
-                matches!(judge(None), SideVerdict::DeniedByRule(_))
-                    && !matches!(judge(Some(overlay)), SideVerdict::DeniedByRule(_))
-            })
+        let undone = |(drop, side): &(usize, Side)| {
+            let drop = &self.scene.drops[*drop];
+            let after =
+                engine.side(Some(overlay), drop.subject(*side), drop.peer(*side), *side, drop.packet());
+            !matches!(after, SideVerdict::DeniedByRule(_))
         };
-        if self.scene.drops.iter().any(undone) { Err(Disproof::UndoesDeny) } else { Ok(()) }
+        if self.denied.iter().any(undone) { Err(Disproof::UndoesDeny) } else { Ok(()) }
     }
 
     /// Everything else that passes now: every touched endpoint with everybody, on
@@ -328,25 +348,22 @@ impl<'s> Prover<'_, '_, 's> {
         ]);
         packets.sort_unstable();
         packets.dedup();
-        let wanted: FxHashSet<Opened> = self
-            .scene
-            .drops
-            .iter()
-            .map(|drop| Opened {
-                source: drop.source.identity,
-                destination: drop.destination.identity,
-                packet: drop.packet(),
-            })
-            .collect();
         let mut opened = Vec::new();
         for &subject in touched {
             for side in Side::BOTH {
+                // What an allow opens, it opens to its peers; only where default deny is gone is it everybody.
+                let engine = &self.scene.engine;
+                let closed = |overlay| engine.isolates(overlay, subject, side);
+                let anybody = closed(None) && !closed(Some(overlay));
                 for &peer in &self.scene.everybody {
+                    if !anybody && !overlay.admits(engine, subject, peer, side) {
+                        continue;
+                    }
                     for &packet in &packets {
                         let (source, destination) =
                             if side == Side::Egress { (subject, peer) } else { (peer, subject) };
                         let flow = Opened { source, destination, packet };
-                        if !wanted.contains(&flow) && self.opens(overlay, flow, side) {
+                        if !self.wanted.contains(&flow) && self.opens(overlay, flow, side) {
                             opened.push(flow);
                         }
                     }

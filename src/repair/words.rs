@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 
 use super::manner::Manner;
-use crate::diagnose::Scene;
+use crate::diagnose::{Scene, is_stable};
 use crate::engine::{Identity, IdentityId};
 use crate::inventory::is_identity_label;
-use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
+use crate::label::CLUSTER;
 use crate::policy::{PeerKey, PolicyKind};
 use crate::traffic::{IcmpFamily, Packet, Side, Transport};
 use crate::yaml::Datum;
@@ -58,11 +58,8 @@ pub(super) fn identifying_labels(scene: &Scene<'_, '_>, id: IdentityId) -> Vec<(
         .collect();
     let mut ranked: Vec<(&str, &str)> =
         IDENTIFYING.iter().filter_map(|key| own.iter().find(|(own, _)| own == key).copied()).collect();
-    let alone = |labels: &[(&str, &str)]| {
-        !scene.everybody.iter().any(|&other| {
-            other != id && !same_workload(scene, id, other) && carries(scene, other, id, labels)
-        })
-    };
+    let namespace = scene.namespace(id).unwrap_or_default();
+    let alone = |labels: &[(&str, &str)]| scene.workloads().mean_only(id, namespace, labels);
     if let Some(one) = ranked.iter().find(|label| alone(&[**label])) {
         return owned(&[*one]);
     }
@@ -79,42 +76,6 @@ pub(super) fn identifying_labels(scene: &Scene<'_, '_>, id: IdentityId) -> Vec<(
 
 fn owned(labels: &[(&str, &str)]) -> Vec<(String, String)> {
     labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-}
-
-/// Whether a label can stand in a selector that outlives a rollout.
-fn is_stable(key: &str) -> bool {
-    key != NAMESPACE
-        && key != CLUSTER
-        && key != SERVICE_ACCOUNT
-        && !key.starts_with(NAMESPACE_LABELS)
-        && !key.starts_with("io.cilium.")
-        && !["pod-template-hash", "controller-revision-hash", "version", "job-name", "helm.sh/chart"]
-            .contains(&key)
-        && !key.starts_with("batch.kubernetes.io/")
-}
-
-/// Whether two identities differ in nothing that a selector should name: other
-/// addresses or ports of one workload.
-pub(super) fn same_workload(scene: &Scene<'_, '_>, a: IdentityId, b: IdentityId) -> bool {
-    let labels = |id| {
-        let mut labels: Vec<_> = scene
-            .engine
-            .identity(id)
-            .labels
-            .iter()
-            .filter(|label| (is_stable(&label.key) && &*label.key != "job") || &*label.key == NAMESPACE)
-            .map(|label| (label.key.clone(), label.value.clone()))
-            .collect();
-        labels.sort();
-        labels
-    };
-    a == b || labels(a) == labels(b)
-}
-
-fn carries(scene: &Scene<'_, '_>, other: IdentityId, like: IdentityId, labels: &[(&str, &str)]) -> bool {
-    let identity = scene.engine.identity(other);
-    scene.namespace(other) == scene.namespace(like)
-        && labels.iter().all(|(key, value)| crate::diagnose::label(identity, "k8s", key) == Some(value))
 }
 
 /// How a peer is best named: pods by label, nodes and the API server by entity,
