@@ -351,10 +351,10 @@ impl Teller<'_, '_, '_, '_> {
             ),
             Reason::AlreadyAllowed { by } => {
                 note("why", self.already_allowed(by));
-                note(
-                    "look",
-                    "is the policy newer than the log, not applied yet, or refused by the agent? `kubectl get cnp -A` shows whether it is Valid, `cilium-dbg policy selectors` what the agent made of it".to_owned(),
-                );
+                if by.iter().any(Option::is_some) {
+                    note("look",
+                    "is the policy newer than the log, not applied yet, or refused by the agent? `kubectl get cnp -A` shows whether it is Valid, `cilium-dbg policy selectors` what the agent made of it".to_owned());
+                }
             }
             Reason::ExplicitDeny { by, .. } => {
                 finding.severity = Severity::Error;
@@ -386,6 +386,9 @@ impl Teller<'_, '_, '_, '_> {
     }
 
     fn already_allowed(&self, by: &[Option<ElementPlace>; 2]) -> String {
+        if by.iter().all(Option::is_none) {
+            return "no policy in these manifests closes either side, so none of them drops it: a policy of the cluster that is not in this repository does (give --inventory with `kubectl get cnp,ccnp,netpol -A -o json`), or the log is older than the manifests".to_owned();
+        }
         let said = Side::BOTH.map(|side| match by[side as usize] {
             Some(place) => {
                 let policy =

@@ -95,9 +95,19 @@ impl Files {
     /// When the stream cannot be written.
     pub(super) fn tell_problems(&self, streams: &mut Streams<'_>) -> io::Result<bool> {
         for problem in &self.problems {
-            writeln!(streams.err, "error: cannot read {}: {}", problem.path.display(), problem.why)?;
+            let word = if problem.named { "error" } else { "warning" };
+            writeln!(streams.err, "{word}: cannot read {}: {}", problem.path.display(), problem.why)?;
         }
-        Ok(!self.problems.iter().any(|problem| problem.named))
+        if self.problems.iter().any(|problem| problem.named) {
+            return Ok(false);
+        }
+        if self.sources.is_empty() {
+            writeln!(
+                streams.err,
+                "error: there are no manifests here: no file ends in .yaml, .yml or .json"
+            )?;
+        }
+        Ok(!self.sources.is_empty())
     }
 }
 

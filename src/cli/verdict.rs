@@ -6,8 +6,11 @@ use clap::{Args, ValueEnum};
 
 use super::input::{FlowArguments, TreeArguments};
 use super::{Exit, Streams};
+use crate::engine::{self, Engine};
 use crate::flow::{self, Record};
+use crate::model::Model;
 use crate::report::verdict::{Judged, json_line, table_row};
+use crate::version::CiliumVersion;
 
 /// Tells what Cilium decides for each flow, at its source and at its destination
 #[derive(Debug, Args)]
@@ -33,6 +36,20 @@ enum Format {
     Json,
 }
 
+impl Arguments {
+    /// The releases at which verdicts changed (`semantics.md` 7), where none was
+    /// named: a verdict that hangs on the release is told.
+    fn other_versions(&self, model: &Model<'_>) -> Vec<Engine> {
+        if self.tree.cilium_version.is_some() {
+            return Vec::new();
+        }
+        let options = |version| engine::Options { version, ..self.tree.engine_options() };
+        [CiliumVersion::V1_15, CiliumVersion::V1_18, CiliumVersion::V1_19]
+            .map(|version| model.engine(options(version)))
+            .into()
+    }
+}
+
 pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     let files = arguments.tree.read();
     if !files.tell_problems(streams)? {
@@ -40,14 +57,16 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     }
     let trees = files.trees();
     let model = files.model(&trees, &arguments.tree.settings());
+    files.tell_broken(&trees, streams)?;
     let mut engine = model.engine(arguments.tree.engine_options());
+    let mut others = arguments.other_versions(&model);
     let mut written = Ok(());
     let out = &mut *streams.out;
     let summary = flow::read(arguments.flows.inputs(), flow::Options::default(), &mut |record: Record| {
         if written.is_err() {
             return;
         }
-        let judged = Judged::new(&mut engine, &model, &record.flow);
+        let judged = Judged::new(&mut engine, &mut others, &model, &record.flow);
         written = match arguments.format {
             Format::Json => writeln!(out, "{}", json_line(&judged, &model)),
             Format::Text => out.write_all(table_row(&judged, &model, &files.sources).as_bytes()),
@@ -55,5 +74,6 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     });
     written?;
     crate::report::flows::tell_summary(&summary, &arguments.flows.names(), streams.err)?;
-    Ok(if summary.unreadable.is_empty() { Exit::Clean } else { Exit::Unusable })
+    let usable = summary.unreadable.is_empty() && !summary.is_all_broken();
+    Ok(if usable { Exit::Clean } else { Exit::Unusable })
 }

@@ -153,6 +153,11 @@ impl Summary {
         self.broken.values().map(|broken| broken.count).sum()
     }
 
+    /// Whether there was something to read, and none of it is a form that is known.
+    pub fn is_all_broken(&self) -> bool {
+        self.records == 0 && self.broken_lines() > 0
+    }
+
     pub(crate) fn count(&mut self, kind: LineKind) {
         self.count_many(kind, 1);
     }

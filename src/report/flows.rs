@@ -15,7 +15,7 @@ pub fn tell_summary(summary: &Summary, inputs: &[String], out: &mut dyn Write) -
         writeln!(out, "error: cannot read flows from {}: {}", name(unreadable.input), unreadable.why)?;
     }
     for (kind, broken) in &summary.broken {
-        writeln!(out, "warning: {} {} skipped:", count(broken.count, "line"), kind.as_str())?;
+        writeln!(out, "warning: skipped {} ({}):", count(broken.count, "line"), kind.as_str())?;
         for line in &broken.first {
             writeln!(out, "  {}:{}: {}", name(line.origin.input), line.origin.line, line.why)?;
         }

@@ -11,6 +11,7 @@ use crate::model::Model;
 use crate::policy::{Action, Element};
 use crate::source::{Sources, Span};
 use crate::traffic::Side;
+use crate::version::CiliumVersion;
 
 /// A flow and what becomes of it.
 pub struct Judged<'f> {
@@ -20,11 +21,13 @@ pub struct Judged<'f> {
     by: [Vec<ElementPlace>; 2],
     /// Per side: the policies that make the side enforced, where nothing decides.
     enforcing: [Vec<u32>; 2],
+    /// Per side: releases that decide otherwise, with their word.
+    otherwise: [Vec<(CiliumVersion, &'static str)>; 2],
 }
 
 impl<'f> Judged<'f> {
-    /// Judges a flow.
-    pub fn new(engine: &mut Engine, model: &Model<'_>, flow: &'f Flow) -> Self {
+    /// Judges a flow; `others` are engines of other releases to compare with.
+    pub fn new(engine: &mut Engine, others: &mut [Engine], model: &Model<'_>, flow: &'f Flow) -> Self {
         let source = engine.take_in(&flow.source, &model.inventory);
         let destination = engine.take_in(&flow.destination, &model.inventory);
         let judgement = engine.judge(source.identity, destination.identity, flow.packet);
@@ -36,8 +39,31 @@ impl<'f> Judged<'f> {
                 _ => Vec::new(),
             }
         });
-        Self { flow, judgement, by, enforcing }
+        let otherwise = otherwise(others, model, flow, &judgement);
+        Self { flow, judgement, by, enforcing, otherwise }
     }
+}
+
+/// The releases that decide a side in another way.
+fn otherwise(
+    others: &mut [Engine],
+    model: &Model<'_>,
+    flow: &Flow,
+    judgement: &Judgement,
+) -> [Vec<(CiliumVersion, &'static str)>; 2] {
+    let mut found: [Vec<(CiliumVersion, &'static str)>; 2] = Default::default();
+    for engine in others {
+        let source = engine.take_in(&flow.source, &model.inventory);
+        let destination = engine.take_in(&flow.destination, &model.inventory);
+        let other = engine.judge(source.identity, destination.identity, flow.packet);
+        for side in Side::BOTH {
+            let word = other.on(side).word();
+            if word != judgement.on(side).word() {
+                found[side as usize].push((engine.options().version, word));
+            }
+        }
+    }
+    found
 }
 
 /// All elements that decide a side the way it is decided.
@@ -78,6 +104,9 @@ pub fn json_line(judged: &Judged<'_>, model: &Model<'_>) -> String {
         object[format!("{side}_by")] = titles(&judged.by[side as usize], model);
         if let SideVerdict::Allowed { proxied: true, .. } = verdict {
             object[format!("{side}_proxied")] = true.into();
+        }
+        for (version, word) in &judged.otherwise[side as usize] {
+            object[format!("{side}_in")][version.to_string()] = (*word).into();
         }
         if let SideVerdict::Undecided(unknown) = verdict {
             object[format!("{side}_unknown")] = why_unknown(unknown, model).into();
@@ -133,6 +162,16 @@ pub fn table_row(judged: &Judged<'_>, model: &Model<'_>, sources: &Sources) -> S
         for (i, policy) in judged.enforcing[side as usize].iter().enumerate() {
             let title = model.policies.get(*policy as usize).map_or(String::new(), |policy| policy.title());
             let _ = write!(row, "{} {title}", if i == 0 { "; enforced by" } else { "," });
+        }
+        let versions =
+            judged.otherwise[side as usize].iter().map(|(version, word)| format!("{word} in {version}"));
+        let versions: Vec<String> = versions.collect();
+        if !versions.is_empty() {
+            let _ = write!(
+                row,
+                " [hangs on the release: {}; name yours with --cilium-version]",
+                versions.join(", ")
+            );
         }
         row.push('\n');
     }
