@@ -1,6 +1,7 @@
 //! `policyfix suggest`: diagnoses each drop and writes the diff to standard
 //! output, the findings to standard error.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
@@ -11,11 +12,13 @@ use super::input::{Files, FlowArguments, TreeArguments};
 use super::{Exit, Streams};
 use crate::finding::{Safety, Severity};
 use crate::flow::{self, Keep, Tally as FlowTally};
+use crate::model::Model;
 use crate::repair::Prefer;
 use crate::report::terminal::{Look, write_finding};
 use crate::report::{Format, Run, diff, flows::count, patch, render, write};
 use crate::source::Sources;
 use crate::suggest::{Suggestion, Tally, Wishes, suggest};
+use crate::yaml::Tree;
 
 /// Finds out why flows are dropped and writes the smallest correct edits as a diff
 #[derive(Debug, Args)]
@@ -47,6 +50,9 @@ pub(super) struct Arguments {
     /// Tell the next best fixes too, this many for each drop
     #[arg(long, value_name = "N", default_value_t = 0)]
     alternatives: usize,
+    /// Go on reading, as from `hubble observe -f`, and tell each new finding once
+    #[arg(long, conflicts_with_all = ["write", "out", "format"])]
+    follow: bool,
     /// End with code 0 also when there are findings
     #[arg(long)]
     exit_zero: bool,
@@ -63,6 +69,21 @@ enum PreferArgument {
     Add,
 }
 
+impl Arguments {
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            unsafe_fixes: self.unsafe_fixes,
+            prefer: match self.prefer {
+                Some(PreferArgument::Add) => Prefer::Add,
+                Some(PreferArgument::Correct) => Prefer::Correct,
+                None => Prefer::Evidence,
+            },
+            include_audit: self.keep.keep().include_audit,
+            alternatives: self.alternatives,
+        }
+    }
+}
+
 pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
     let files = arguments.tree.read();
     if !files.tell_problems(streams)? {
@@ -71,6 +92,9 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
     let model = files.model(&trees, &arguments.tree.settings());
+    if arguments.follow {
+        return follow(arguments, &files, &trees, &model, streams);
+    }
     // Audited flows are evidence at least; whether they count as drops is a wish.
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
     let tally = flow::tally(arguments.flows.inputs(), flow::Options::default(), keep);
@@ -78,16 +102,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     if !tally.summary.unreadable.is_empty() || tally.summary.is_all_broken() {
         return Ok(Exit::Unusable);
     }
-    let wishes = Wishes {
-        unsafe_fixes: arguments.unsafe_fixes,
-        prefer: match arguments.prefer {
-            Some(PreferArgument::Add) => Prefer::Add,
-            Some(PreferArgument::Correct) => Prefer::Correct,
-            None => Prefer::Evidence,
-        },
-        include_audit: arguments.keep.keep().include_audit,
-        alternatives: arguments.alternatives,
-    };
+    let wishes = arguments.wishes();
     let options = arguments.tree.engine_options();
     let suggestion = suggest(&model, &trees, &files.sources, options, tally.distinct(), wishes);
     let summary = last_line(&suggestion, arguments.unsafe_fixes);
@@ -102,6 +117,69 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     }
     let exit = exit(&suggestion.tally);
     Ok(if arguments.exit_zero { Exit::Clean } else { exit })
+}
+
+/// Reads a log that goes on. Whenever a flow comes that was not seen before, all
+/// that was seen is diagnosed anew, and what was not told yet is told, with the
+/// diff of its fix alone.
+fn follow(
+    arguments: &Arguments,
+    files: &Files,
+    trees: &[Tree<'_>],
+    model: &Model<'_>,
+    streams: &mut Streams<'_>,
+) -> io::Result<Exit> {
+    let keep = Keep { include_audit: true, ..arguments.keep.keep() };
+    let mut tally = FlowTally::new(keep);
+    let mut told: BTreeSet<(&'static str, String)> = BTreeSet::new();
+    let mut written = Ok(());
+    let summary = flow::read(arguments.flows.inputs(), flow::Options { follow: true }, &mut |record| {
+        let before = tally.distinct_count();
+        tally.add(&record, "<followed>");
+        if written.is_err() || tally.distinct_count() == before {
+            return;
+        }
+        let options = arguments.tree.engine_options();
+        let suggestion = suggest(model, trees, &files.sources, options, tally.distinct(), arguments.wishes());
+        written = tell_new(&suggestion, files, arguments, &mut told, streams);
+    });
+    written?;
+    crate::report::flows::tell_summary(&summary, &arguments.flows.names(), streams.err)?;
+    Ok(if told.is_empty() || arguments.exit_zero { Exit::Clean } else { Exit::Findings })
+}
+
+/// Tells the findings that were not told before. A finding is known by its
+/// cause and its fix: that more flows share it is nothing new.
+fn tell_new(
+    suggestion: &Suggestion,
+    files: &Files,
+    arguments: &Arguments,
+    told: &mut BTreeSet<(&'static str, String)>,
+    streams: &mut Streams<'_>,
+) -> io::Result<()> {
+    for finding in &suggestion.findings {
+        if arguments.quiet && finding.severity == Severity::Note {
+            continue;
+        }
+        let name = finding.fix.as_ref().map_or_else(|| finding.title.clone(), |fix| fix.title.clone());
+        if !told.insert((finding.id, name)) {
+            continue;
+        }
+        write_finding(finding, &files.sources, &look(), streams.err)?;
+        writeln!(streams.err)?;
+        streams.err.flush()?;
+        let wanted = |fix: &&crate::finding::Fix| arguments.unsafe_fixes || fix.safety == Safety::Safe;
+        if let Some(fix) = finding.fix.as_ref().filter(wanted) {
+            streams.out.write_all(diff::unified(&fix.files).as_bytes())?;
+            streams.out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// How text looks on this terminal.
+fn look() -> Look {
+    Look { color: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(), ..Look::default() }
 }
 
 /// Puts the fixes where they are wanted. Whether they got there.
@@ -154,10 +232,7 @@ fn tell(
     quiet: bool,
     streams: &mut Streams<'_>,
 ) -> io::Result<()> {
-    let look = Look {
-        color: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-        ..Look::default()
-    };
+    let look = look();
     let shown = suggestion.findings.iter().filter(|finding| !quiet || finding.severity != Severity::Note);
     for finding in shown {
         write_finding(finding, sources, &look, streams.err)?;
