@@ -193,6 +193,145 @@ pub const PAGES: &[Page] = &[
         include_str!("not-applied.md"),
     ),
     Page::new("undecided", "policyfix cannot tell what Cilium decides", include_str!("undecided.md")),
+    Page::new("unreadable-yaml", "a file is no YAML", include_str!("lint/unreadable-yaml.md")),
+    Page::new(
+        "unknown-kind",
+        "the kind or apiVersion of a policy is misspelt",
+        include_str!("lint/unknown-kind.md"),
+    ),
+    Page::new(
+        "unquoted-port",
+        "a port of a Cilium policy is a number and must be text",
+        include_str!("lint/unquoted-port.md"),
+    ),
+    Page::new(
+        "unquoted-label",
+        "a label value is read as a number or a truth value",
+        include_str!("lint/unquoted-label.md"),
+    ),
+    Page::new(
+        "foreign-field",
+        "a field belongs to the other kind of policy",
+        include_str!("lint/foreign-field.md"),
+    ),
+    Page::new(
+        "unknown-field",
+        "a field is misspelt or stands at the wrong place",
+        include_str!("lint/unknown-field.md"),
+    ),
+    Page::new(
+        "wrong-shape",
+        "a value has not the shape that the API server demands",
+        include_str!("lint/wrong-shape.md"),
+    ),
+    Page::new(
+        "empty-list-as-deny",
+        "an empty section denies nothing",
+        include_str!("lint/empty-list-as-deny.md"),
+    ),
+    Page::new(
+        "conflicting-rules",
+        "policies of the same pods contradict each other",
+        include_str!("lint/conflicting-rules.md"),
+    ),
+    Page::new("colliding-keys", "two keys of a selector become one", include_str!("lint/colliding-keys.md")),
+    Page::new(
+        "impossible-selector",
+        "two conditions of a selector contradict each other",
+        include_str!("lint/impossible-selector.md"),
+    ),
+    Page::new(
+        "misspelt-label-key",
+        "a selector asks for a key that is almost one of Cilium's",
+        include_str!("lint/misspelt-label-key.md"),
+    ),
+    Page::new(
+        "filtered-label",
+        "a selector asks for a label that Cilium keeps out of identities",
+        include_str!("lint/filtered-label.md"),
+    ),
+    Page::new(
+        "per-pod-label",
+        "a selector asks for a label that changes with each run or release",
+        include_str!("lint/per-pod-label.md"),
+    ),
+    Page::new(
+        "selector-without-workload",
+        "no workload of the namespace has the labels of a selector",
+        include_str!("lint/selector-without-workload.md"),
+    ),
+    Page::new(
+        "negative-selector",
+        "a peer only says what it is not, and reaches nodes and the internet",
+        include_str!("lint/negative-selector.md"),
+    ),
+    Page::new(
+        "foreign-namespace",
+        "endpointSelector names another namespace than the policy's",
+        include_str!("lint/foreign-namespace.md"),
+    ),
+    Page::new(
+        "unknown-port-name",
+        "a rule names a port that no pod declares",
+        include_str!("lint/unknown-port-name.md"),
+    ),
+    Page::new("backward-range", "an endPort lies below its port", include_str!("lint/backward-range.md")),
+    Page::new(
+        "api-server-address",
+        "the API server is named by the address or port of its Service",
+        include_str!("lint/api-server-address.md"),
+    ),
+    Page::new(
+        "zero-network",
+        "a network that no host is in, such as 0.0.0.0/8",
+        include_str!("lint/zero-network.md"),
+    ),
+    Page::new(
+        "search-domain-name",
+        "toFQDNs names the cluster's own domain",
+        include_str!("lint/search-domain-name.md"),
+    ),
+    Page::new(
+        "impossible-name",
+        "a name or pattern that no DNS name matches",
+        include_str!("lint/impossible-name.md"),
+    ),
+    Page::new(
+        "dns-over-udp-only",
+        "DNS is open over UDP and not over TCP",
+        include_str!("lint/dns-over-udp-only.md"),
+    ),
+    Page::new(
+        "egress-without-dns",
+        "the first rule for egress closes DNS",
+        include_str!("lint/egress-without-dns.md"),
+    ),
+    Page::new(
+        "null-section",
+        "a key without value is as if it were not there",
+        include_str!("lint/null-section.md"),
+    ),
+    Page::new(
+        "empty-peer-list",
+        "an empty list of peers means nobody",
+        include_str!("lint/empty-peer-list.md"),
+    ),
+    Page::new(
+        "dangling-cidr-group",
+        "a CIDR group is not there",
+        include_str!("lint/dangling-cidr-group.md"),
+    ),
+    Page::new(
+        "repeated-rule",
+        "a rule has no effect beside another one",
+        include_str!("lint/repeated-rule.md"),
+    ),
+    Page::new(
+        "unlisted-policy-type",
+        "policyTypes leaves out a direction that has rules",
+        include_str!("lint/unlisted-policy-type.md"),
+    ),
+    Page::new("duplicate-object", "two manifests for one policy", include_str!("lint/duplicate-object.md")),
 ];
 
 /// The page of an id.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashSet;
 
 use super::matching::matches;
-use super::population::Population;
+use super::population::{Member, Population};
 use crate::engine::{self, Engine, Truth};
 use crate::inventory::Workload;
 use crate::manifest::Object;
@@ -207,13 +207,15 @@ impl<'c, 's> Context<'c, 's> {
             .get_or_init(|| Population::of(self.model, &self.options.engine, self.deployed_by_tools))
     }
 
+    /// The workloads that meet the requirements for certain, with their labels.
+    pub fn members(&self, requirements: &[Requirement<'_>]) -> Vec<&Member<'c>> {
+        let candidates = self.population().candidates(requirements);
+        candidates.filter(|member| matches(requirements, &member.labels) == Truth::Yes).collect()
+    }
+
     /// The workloads that meet the requirements for certain.
     pub fn workloads(&self, requirements: &[Requirement<'_>]) -> Vec<&'c Workload> {
-        self.population()
-            .candidates(requirements)
-            .filter(|member| matches(requirements, &member.labels) == Truth::Yes)
-            .map(|member| member.workload)
-            .collect()
+        self.members(requirements).into_iter().map(|member| member.workload).collect()
     }
 }
 

@@ -99,9 +99,19 @@ const fn warning(id: &'static str, family: Family, summary: &'static str, check:
     Rule { id, family, severity: Severity::Warning, summary, check }
 }
 
+const fn note(id: &'static str, family: Family, summary: &'static str, check: Check) -> Rule {
+    Rule { id, family, severity: Severity::Note, summary, check }
+}
+
 /// Every rule.
 pub static RULES: &[Rule] = &[
     error("unreadable-yaml", Family::Shape, "a file is no YAML", Check::Tree(r::unreadable_yaml::check)),
+    error(
+        "unknown-kind",
+        Family::Shape,
+        "the kind or apiVersion of a policy is misspelt",
+        Check::Tree(r::unknown_kind::check),
+    ),
     error(
         "unquoted-port",
         Family::Shape,
@@ -145,16 +155,52 @@ pub static RULES: &[Rule] = &[
         Check::Policy(r::policy_refused::check),
     ),
     error(
+        "conflicting-rules",
+        Family::Refused,
+        "policies of the same pods contradict each other, and none of them can be computed",
+        Check::Tree(r::conflicting_rules::check),
+    ),
+    error(
         "colliding-keys",
         Family::Selector,
         "two keys of a selector become one",
         Check::Policy(r::colliding_keys::check),
+    ),
+    error(
+        "impossible-selector",
+        Family::Selector,
+        "two conditions of a selector contradict each other",
+        Check::Policy(r::impossible_selector::check),
+    ),
+    error(
+        "misspelt-label-key",
+        Family::Selector,
+        "a selector asks for a key that is almost one of Cilium's",
+        Check::Policy(r::misspelt_label_key::check),
     ),
     warning(
         "filtered-label",
         Family::Selector,
         "a selector asks for a label that Cilium keeps out of identities",
         Check::Policy(r::filtered_label::check),
+    ),
+    note(
+        "per-pod-label",
+        Family::Selector,
+        "a selector asks for a label that changes with each run or release",
+        Check::Policy(r::per_pod_label::check),
+    ),
+    warning(
+        "selector-without-workload",
+        Family::Selector,
+        "no workload of the namespace has the labels of a selector",
+        Check::Policy(r::selector_without_workload::check),
+    ),
+    warning(
+        "negative-selector",
+        Family::Selector,
+        "a peer only says what it is not, and reaches nodes and the internet",
+        Check::Policy(r::negative_selector::check),
     ),
     error(
         "foreign-namespace",
@@ -163,16 +209,76 @@ pub static RULES: &[Rule] = &[
         Check::Policy(r::foreign_namespace::check),
     ),
     warning(
+        "namespace-missing",
+        Family::Namespace,
+        "a peer without namespace lives in another one",
+        Check::Policy(r::namespace_missing::check),
+    ),
+    warning(
         "service-port",
         Family::Port,
         "a rule has the port of a Service where the port of the pod counts",
         Check::Policy(r::service_port::check),
     ),
     warning(
+        "unknown-port-name",
+        Family::Port,
+        "a rule names a port that no pod declares",
+        Check::Policy(r::unknown_port_name::check),
+    ),
+    warning(
+        "backward-range",
+        Family::Port,
+        "an endPort lies below its port",
+        Check::Policy(r::backward_range::check),
+    ),
+    warning(
+        "api-server-address",
+        Family::Address,
+        "the API server is named by the address or port of its Service",
+        Check::Policy(r::api_server_address::check),
+    ),
+    warning(
+        "cidr-managed",
+        Family::Address,
+        "a CIDR holds only addresses of the cluster itself",
+        Check::Policy(r::cidr_managed::check),
+    ),
+    warning(
+        "zero-network",
+        Family::Address,
+        "a network that no host is in, such as 0.0.0.0/8",
+        Check::Policy(r::zero_network::check),
+    ),
+    warning(
         "fqdn-without-dns-rule",
         Family::Dns,
         "toFQDNs needs a DNS rule, and no policy of the subject has one",
         Check::Tree(r::fqdn_without_dns_rule::check),
+    ),
+    warning(
+        "search-domain-name",
+        Family::Dns,
+        "toFQDNs names the cluster's own domain",
+        Check::Policy(r::search_domain_name::check),
+    ),
+    error(
+        "impossible-name",
+        Family::Dns,
+        "a name or pattern that no DNS name matches",
+        Check::Policy(r::impossible_name::check),
+    ),
+    warning(
+        "dns-over-udp-only",
+        Family::Dns,
+        "DNS is open over UDP and not over TCP",
+        Check::Tree(r::dns_over_udp_only::check),
+    ),
+    warning(
+        "egress-without-dns",
+        Family::Dns,
+        "the first rule for egress closes DNS",
+        Check::Tree(r::egress_without_dns::check),
     ),
     warning(
         "rule-split",
@@ -185,5 +291,47 @@ pub static RULES: &[Rule] = &[
         Family::Effect,
         "a key without value is as if it were not there",
         Check::Policy(r::null_section::check),
+    ),
+    warning(
+        "empty-peer-list",
+        Family::Effect,
+        "an empty list of peers means nobody",
+        Check::Policy(r::empty_peer_list::check),
+    ),
+    warning(
+        "dangling-cidr-group",
+        Family::Effect,
+        "a CIDR group is not there",
+        Check::Policy(r::dangling_cidr_group::check),
+    ),
+    warning(
+        "repeated-rule",
+        Family::Effect,
+        "a rule has no effect beside another one",
+        Check::Policy(r::repeated_rule::check),
+    ),
+    warning(
+        "unlisted-policy-type",
+        Family::Effect,
+        "policyTypes leaves out a direction that has rules",
+        Check::Policy(r::unlisted_policy_type::check),
+    ),
+    warning(
+        "other-side-missing",
+        Family::Effect,
+        "one side allows what the other side does not",
+        Check::Tree(r::other_side_missing::check),
+    ),
+    warning(
+        "duplicate-object",
+        Family::Tree,
+        "two manifests for one policy",
+        Check::Tree(r::duplicate_object::check),
+    ),
+    note(
+        "version-change",
+        Family::Version,
+        "releases of Cilium read a rule differently",
+        Check::Policy(r::version_change::check),
     ),
 ];

@@ -6,6 +6,7 @@
 //! No mend: another label that tells the pods apart is needed.
 
 use super::colliding_keys::selectors;
+use super::misspelt_label_key::meant;
 use crate::inventory::is_identity_label;
 use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
 use crate::lint::context::Context;
@@ -23,7 +24,7 @@ pub(in crate::lint) fn check<'s>(
         let key = requirement.key.as_ref();
         let from_pods = matches!(requirement.source.as_ref(), "any" | "k8s");
         let Some(span) = place(requirement).filter(|_| from_pods && !is_special(key)) else { continue };
-        if is_identity_label(key, context.version()) || is_unknown(key) {
+        if is_identity_label(key, context.version()) || is_unknown(key) || meant(requirement).is_some() {
             continue;
         }
         let negative = matches!(requirement.operator, Operator::NotIn | Operator::DoesNotExist);

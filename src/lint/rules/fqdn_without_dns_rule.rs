@@ -100,17 +100,20 @@ fn through_proxy(element: &Element<'_>) -> Vec<Result<Change, Refusal>> {
 
 fn with_dns(rule: &Rule<'_>) -> Vec<Result<Change, Refusal>> {
     let Some(section) = rule.section(Side::Egress, Action::Allow) else { return Vec::new() };
+    vec![Editor::default().insert_item(section.entry.value, 0, dns_element(true))]
+}
+
+/// A rule for the cluster's DNS, seen by the proxy or not.
+pub(super) fn dns_element(seen: bool) -> Datum {
     let namespace = format!("k8s:{NAMESPACE}");
-    let peer = Datum::map([(
-        "matchLabels",
-        Datum::map([(namespace.as_str(), "kube-system"), ("k8s-app", "kube-dns")]),
-    )]);
-    let ports = Datum::map([
-        ("ports", Datum::seq([Datum::map([("port", "53"), ("protocol", "ANY")])])),
-        ("rules", every_name()),
-    ]);
-    let element = Datum::map([("toEndpoints", Datum::seq([peer])), ("toPorts", Datum::seq([ports]))]);
-    vec![Editor::default().insert_item(section.entry.value, 0, element)]
+    let labels = Datum::map([(namespace.as_str(), "kube-system"), ("k8s-app", "kube-dns")]);
+    let port = Datum::map([("port", "53"), ("protocol", "ANY")]);
+    let mut ports = vec![("ports".to_owned(), Datum::seq([port]))];
+    if seen {
+        ports.push(("rules".to_owned(), every_name()));
+    }
+    let peers = Datum::seq([Datum::map([("matchLabels", labels)])]);
+    Datum::map([("toEndpoints", peers), ("toPorts", Datum::seq([Datum::Map(ports)]))])
 }
 
 #[cfg(test)]

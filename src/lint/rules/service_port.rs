@@ -9,13 +9,15 @@
 use std::collections::BTreeSet;
 
 use crate::finding::Safety;
-use crate::inventory::{Inventory, Service, ServicePort, TargetPort, Workload};
+use crate::inventory::{Service, ServicePort, TargetPort};
 use crate::lint::context::{Context, ElementAt, elements};
 use crate::lint::found::Findings;
+use crate::lint::matching::witness;
+use crate::lint::population::{Member, asked_namespaces};
 use crate::policy::ports::{Literal, Port};
 use crate::policy::{Peer, Policy};
 use crate::traffic::{Side, Transport};
-use crate::yaml::{Datum, Editor};
+use crate::yaml::{Datum, Editor, Resolved, Value};
 
 pub(in crate::lint) fn check<'s>(
     context: &Context<'_, 's>,
@@ -26,29 +28,74 @@ pub(in crate::lint) fn check<'s>(
         return;
     }
     for at in elements(policy).filter(|at| at.element.to_ports.is_some()) {
-        let Some(workloads) = called(context, policy, at) else { continue };
         let lists = at.element.to_ports.iter().flat_map(|ports| &ports.lists);
-        for port in lists.flat_map(|list| &list.ports) {
-            look(context, &workloads, port, findings);
+        let all: Vec<_> = lists.flat_map(|list| &list.ports).filter_map(Written::of).collect();
+        let ports = all.iter();
+        match called(context, policy, at) {
+            Some(members) => ports.for_each(|port| look(context, &members, port, &all, findings)),
+            None if at.section.side == Side::Egress => {
+                ports.for_each(|port| look_at_services(context, policy, at, port, &all, findings));
+            }
+            None => {}
         }
+    }
+}
+
+/// A port that is written as a number.
+struct Written<'s> {
+    value: Value<'s>,
+    number: u16,
+    transports: &'static [Transport],
+}
+
+impl<'s> Written<'s> {
+    fn of(port: &Port<'s>) -> Option<Self> {
+        match (port.literal(), port.transports(), &port.end) {
+            (Literal::Number(number @ 1..), Some(transports), None) => {
+                Some(Self { value: port.value.get("port")?, number, transports })
+            }
+            _ => None,
+        }
+    }
+
+    /// Tells of it, with the mend.
+    fn tell(
+        &self,
+        service: &Service,
+        port: &ServicePort,
+        target: u16,
+        safety: Safety,
+        findings: &mut Findings<'_>,
+    ) {
+        let namespace = service.namespace.as_deref().unwrap_or_default();
+        let is_number = matches!(self.value.resolved(), Some(Resolved::Int(_)));
+        let with = if is_number { Datum::from(target) } else { Datum::String(target.to_string()) };
+        let title = format!(
+            "{} is the port of Service {namespace}/{}, and policy wants the pod's",
+            self.number, service.name
+        );
+        findings
+            .add(self.value.span(), title, format!("the pods listen on {target}"))
+            .why("a Service is translated before policy is asked: the port on which the pod listens counts, on both sides")
+            .also(port.span, format!("the Service leads from {} to {target}", self.number))
+            .mend(safety, format!("change {} to {target}", self.number), [Editor::default().replace(self.value, with)]);
     }
 }
 
 /// The workloads whose ports an element is about: the subject for ingress, the
 /// peers for egress. `None` where they cannot be known or are not only workloads.
-pub(super) fn called<'c, 's>(
-    context: &Context<'c, 's>,
+pub(super) fn called<'x, 'c, 's>(
+    context: &'x Context<'c, 's>,
     policy: &Policy<'s>,
     at: ElementAt<'_, 's>,
-) -> Option<Vec<&'c Workload>> {
-    let workloads = if at.section.side == Side::Ingress {
-        context.workloads(&context.subject(policy, at.rule)?)
+) -> Option<Vec<&'x Member<'c>>> {
+    let members = if at.section.side == Side::Ingress {
+        context.members(&context.subject(policy, at.rule)?)
     } else {
-        let items: Vec<_> = at.element.peers.iter().flat_map(|field| &field.items).collect();
         let mut found = Vec::new();
-        for item in items {
+        for item in at.element.peers.iter().flat_map(|field| &field.items) {
             let Peer::Endpoints(selector) = &item.peer else { return None };
-            let here = context.workloads(&context.peer(policy, at.rule, selector));
+            let here = context.members(&context.peer(policy, at.rule, selector));
             // A selector that matches nobody here is about somebody elsewhere.
             if here.is_empty() {
                 return None;
@@ -57,95 +104,97 @@ pub(super) fn called<'c, 's>(
         }
         found
     };
-    (!workloads.is_empty()).then_some(workloads)
+    (!members.is_empty()).then_some(members)
 }
 
-fn look(context: &Context<'_, '_>, workloads: &[&Workload], port: &Port<'_>, findings: &mut Findings<'_>) {
-    let (Literal::Number(written), Some(transports), None) = (port.literal(), port.transports(), &port.end)
-    else {
-        return;
-    };
-    let Some(value) = port.value.get("port").filter(|_| written != 0) else { return };
-    let inventory = &context.model.inventory;
+/// Whether the element has this port too: then both were meant.
+fn has(all: &[Written<'_>], number: u16) -> bool {
+    all.iter().any(|own| own.number == number)
+}
+
+/// Every workload must be behind a Service with this port, and none may listen on it.
+fn look(
+    context: &Context<'_, '_>,
+    members: &[&Member<'_>],
+    port: &Written<'_>,
+    all: &[Written<'_>],
+    findings: &mut Findings<'_>,
+) {
     let mut targets: BTreeSet<u16> = BTreeSet::new();
     let mut blamed: Option<(&Service, &ServicePort)> = None;
-    for workload in workloads {
-        let listens = |port: u16| {
-            workload.ports.iter().any(|own| own.number == port && transports.contains(&own.transport))
+    for member in members {
+        let ports = &member.workload.ports;
+        let listens = |number: u16| {
+            ports.iter().any(|own| own.number == number && port.transports.contains(&own.transport))
         };
-        if workload.ports.is_empty() || listens(written) {
+        if ports.is_empty() || listens(port.number) {
             return;
         }
+        let namespace = member.workload.namespace.as_deref().unwrap_or_default();
         let mut leads_elsewhere = false;
-        for (service, service_port) in services_of(inventory, workload) {
-            if !transports.contains(&service_port.transport) {
-                continue;
-            }
-            let target = target(workload, service_port);
-            if target == Some(written) {
-                return;
-            }
-            if let Some(target) = target.filter(|target| service_port.port == written && listens(*target)) {
-                targets.insert(target);
-                blamed.get_or_insert((service, service_port));
-                leads_elsewhere = true;
+        for service in context.model.inventory.services_selecting(namespace, &member.labels) {
+            for own in service.ports.iter().filter(|own| port.transports.contains(&own.transport)) {
+                let target = match &own.target {
+                    TargetPort::Number(number) => Some(*number),
+                    TargetPort::Name(name) => member.workload.named_port(name, own.transport),
+                };
+                if target == Some(port.number) {
+                    return;
+                }
+                if let Some(target) = target.filter(|target| own.port == port.number && listens(*target)) {
+                    targets.insert(target);
+                    blamed.get_or_insert((service, own));
+                    leads_elsewhere = true;
+                }
             }
         }
         if !leads_elsewhere {
             return;
         }
     }
-    let (Some((service, service_port)), Some(target)) = (blamed, targets.first()) else { return };
-    let namespace = service.namespace.as_deref().unwrap_or_default();
-    let found = findings.add(
-        value.span(),
-        format!("{written} is the port of Service {namespace}/{}, and policy wants the pod's", service.name),
-        format!(
-            "the pods listen on {}",
-            targets.iter().map(u16::to_string).collect::<Vec<_>>().join(" and ")
-        ),
-    );
-    found.why("a Service is translated before policy is asked: the port on which the pod listens counts, on both sides");
-    found.also(service_port.span, format!("the Service leads from {written} to {target}"));
-    if targets.len() == 1 {
-        let with =
-            if value.style().is_some_and(|_| matches!(value.resolved(), Some(crate::yaml::Resolved::Int(_))))
-            {
-                Datum::from(*target)
-            } else {
-                Datum::String(target.to_string())
-            };
-        found.mend(
-            Safety::Safe,
-            format!("change {written} to {target}"),
-            [Editor::default().replace(value, with)],
-        );
+    if let (Some((service, own)), Some(target), 1) = (blamed, targets.first(), targets.len())
+        && !has(all, *target)
+    {
+        port.tell(service, own, *target, Safety::Safe, findings);
     }
 }
 
-/// The Services of a workload's namespace that select its pods, with each of their ports.
-fn services_of<'i>(
-    inventory: &'i Inventory,
-    workload: &'i Workload,
-) -> impl Iterator<Item = (&'i Service, &'i ServicePort)> {
-    let selects = |service: &&Service| {
-        service.namespace == workload.namespace
-            && !service.selector.is_empty()
-            && service.selector.iter().all(|(key, value)| workload.pod_label(key) == Some(value))
+/// Where no workload is known: the Services whose pods the peer names by all
+/// the labels that they select by. Unsafe: the pods may listen on both ports.
+fn look_at_services<'s>(
+    context: &Context<'_, 's>,
+    policy: &Policy<'s>,
+    at: ElementAt<'_, 's>,
+    port: &Written<'_>,
+    all: &[Written<'_>],
+    findings: &mut Findings<'_>,
+) {
+    let [item] = at.element.peers.iter().flat_map(|field| &field.items).collect::<Vec<_>>()[..] else {
+        return;
     };
-    inventory
-        .services()
-        .filter(selects)
-        .flat_map(|service| service.ports.iter().map(move |port| (service, port)))
-}
-
-fn target(workload: &Workload, port: &ServicePort) -> Option<u16> {
-    match &port.target {
-        TargetPort::Number(number) => Some(*number),
-        TargetPort::Name(name) => {
-            let transport: Transport = port.transport;
-            workload.named_port(name, transport)
+    let Peer::Endpoints(selector) = &item.peer else { return };
+    let requirements = context.peer(policy, at.rule, selector);
+    let Some(labels) = witness(&requirements) else { return };
+    let Some(&[namespace]) = asked_namespaces(&requirements).as_deref() else { return };
+    let services: Vec<_> = context.model.inventory.services_selecting(namespace, &labels).collect();
+    let mut found = None;
+    for (service, own) in
+        services.iter().flat_map(|service| service.ports.iter().map(move |own| (*service, own)))
+    {
+        match own.target {
+            TargetPort::Number(target) if target == port.number => return,
+            TargetPort::Number(target)
+                if own.port == port.number && port.transports.contains(&own.transport) =>
+            {
+                found.get_or_insert((service, own, target));
+            }
+            _ => {}
         }
+    }
+    if let Some((service, own, target)) = found.filter(|_| context.members(&requirements).is_empty())
+        && !has(all, target)
+    {
+        port.tell(service, own, target, Safety::Unsafe, findings);
     }
 }
 
@@ -167,6 +216,15 @@ mod tests {
     fn the_port_of_the_service_is_found_and_the_pods_is_written() {
         fires("service-port", &tree("80"), &["\"80\""]);
         assert!(mended(&tree("80")).contains("- port: \"8080\"\n"));
+    }
+
+    #[test]
+    fn a_service_without_known_workload_is_enough_for_an_unsafe_mend() {
+        let policy = cnp(
+            "endpointSelector: {matchLabels: {app: web}}\n  egress:\n  - toEndpoints: [{matchLabels: {app: api}}]\n    toPorts:\n    - ports:\n      - port: \"80\"\n        protocol: TCP\n",
+        );
+        let text = policy + &SERVICE.replace("targetPort: http", "targetPort: 8080");
+        fires("service-port", &text, &["\"80\""]);
     }
 
     #[test]

@@ -1,0 +1,123 @@
+//! `misspelt-label-key`: a selector asks for a key that is almost one of those
+//! that Cilium puts on every pod, such as `k8s:io.kubernetes.pod.namespce`, or
+//! for a source that no label has, such as `K8s:app`. It matches no pod
+//! (`semantics.md` 2.1, 2.2).
+//!
+//! Mend: the key that was meant. Safe: no pod can carry the written one.
+
+use super::colliding_keys::selectors;
+use super::filtered_label::place;
+use crate::finding::Safety;
+use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
+use crate::lint::context::Context;
+use crate::lint::found::Findings;
+use crate::policy::selector::{Origin, Requirement};
+use crate::policy::{Policy, PolicyKind, is_unknown};
+use crate::spelling::slips;
+use crate::yaml::{Editor, Value};
+
+pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
+    if policy.kind == PolicyKind::Knp {
+        return;
+    }
+    for requirement in selectors(policy).flat_map(|selector| &selector.requirements) {
+        let (Some(span), Some(meant)) = (place(requirement), meant(requirement)) else { continue };
+        let written = written_key(requirement).and_then(|key| key.text()).unwrap_or_default();
+        let found = findings.add(
+            span,
+            format!("no pod has the label {written}; did you mean {meant}?"),
+            "almost a key that every pod has",
+        );
+        found.why("Cilium puts namespace, cluster and service account on every pod, under fixed keys with source k8s");
+        let change = match requirement.origin {
+            Origin::Label(entry) => Some(Editor::default().rename_key(&entry, &meant)),
+            Origin::Expression(item) => {
+                item.get("key").map(|key| Editor::default().replace(key, meant.as_str()))
+            }
+            Origin::Injected => None,
+        };
+        found.mend(Safety::Safe, format!("write {meant}"), change);
+    }
+}
+
+fn written_key<'s>(requirement: &Requirement<'s>) -> Option<Value<'s>> {
+    match requirement.origin {
+        Origin::Label(entry) => Some(entry.key),
+        Origin::Expression(item) => item.get("key"),
+        Origin::Injected => None,
+    }
+}
+
+/// The key that was probably meant, where it is not the one that is written.
+pub(super) fn meant(requirement: &Requirement<'_>) -> Option<String> {
+    let (source, key) = (requirement.source.as_ref(), requirement.key.as_ref());
+    if is_unknown(key) {
+        return None;
+    }
+    // `k8s.io.kubernetes…`: a dot where the colon belongs.
+    if let Some(known) = key.strip_prefix("k8s.").filter(|rest| is_special(rest)) {
+        return Some(format!("k8s:{known}"));
+    }
+    let sources =
+        ["any", "k8s", "reserved", "cidr", "cidrgroup", "container", "node", "fqdn", "unspec", "gen"];
+    if !sources.contains(&source) {
+        let close = source.eq_ignore_ascii_case("k8s") || slips(&source.to_lowercase(), "k8s") == Some(1);
+        return close.then(|| format!("k8s:{key}"));
+    }
+    if !matches!(source, "any" | "k8s") || is_special(key) {
+        return None;
+    }
+    let near = |known: &&&str| matches!(slips(&key.to_lowercase(), known), Some(1 | 2));
+    let known = [NAMESPACE, CLUSTER, SERVICE_ACCOUNT].iter().find(near).map(|known| (*known).to_owned());
+    let known = known.or_else(|| {
+        let parts = NAMESPACE_LABELS.matches('.').count();
+        let (end, _) = key.match_indices('.').nth(parts - 1)?;
+        let (head, rest) = key.split_at_checked(end + 1)?;
+        matches!(slips(&head.to_lowercase(), NAMESPACE_LABELS), Some(1 | 2))
+            .then(|| format!("{NAMESPACE_LABELS}{rest}"))
+    });
+    let prefix = if source == "k8s" { "k8s:" } else { "" };
+    known.map(|known| format!("{prefix}{known}"))
+}
+
+fn is_special(key: &str) -> bool {
+    key == NAMESPACE || key == CLUSTER || key == SERVICE_ACCOUNT || key.starts_with(NAMESPACE_LABELS)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lint::rules::testing::{cnp, fires, mended, silent};
+
+    fn peer(key: &str) -> String {
+        cnp(&format!(
+            "endpointSelector: {{}}\n  ingress:\n  - fromEndpoints:\n    - matchLabels:\n        {key}: web\n"
+        ))
+    }
+
+    #[test]
+    fn a_slip_in_the_namespace_key_is_found_and_mended() {
+        for (written, meant) in [
+            ("k8s:io.kubernetes.pod.namespce", "k8s:io.kubernetes.pod.namespace"),
+            ("io.kubernetes.pod.namepsace", "io.kubernetes.pod.namespace"),
+            ("k8s.io.kubernetes.pod.namespace", "k8s:io.kubernetes.pod.namespace"),
+            ("K8s:app", "k8s:app"),
+            ("k8s:io.cilium.k8s.namespace.label.team", "k8s:io.cilium.k8s.namespace.labels.team"),
+        ] {
+            fires("misspelt-label-key", &peer(written), &[written]);
+            assert!(
+                mended(&peer(written)).contains(&format!("        {meant}: web\n")),
+                "{}",
+                mended(&peer(written))
+            );
+        }
+    }
+
+    #[test]
+    fn keys_that_pods_have_are_right() {
+        for key in
+            ["k8s:io.kubernetes.pod.namespace", "k8s:app", "container:app", "io.cilium.k8s.policy.cluster"]
+        {
+            silent(&peer(key));
+        }
+    }
+}
