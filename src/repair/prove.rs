@@ -7,6 +7,7 @@ use super::candidate::{Assumption, Candidate};
 use crate::diagnose::{Gap, Observed, Scene};
 use crate::engine::{IdentityId, Overlay, SideVerdict};
 use crate::finding::{FileChange, Splice};
+use crate::flow::Request;
 use crate::manifest::objects;
 use crate::policy::Policy;
 use crate::policy::ports::Literal;
@@ -246,8 +247,32 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         let guarded = self.keeps_what_passed(&overlay, &touched)?;
         self.keeps_denies(&overlay)?;
         let opened = self.opened(&overlay, &touched, packets);
-        let side = self.scene.drops[drop].distinct.flow.side.unwrap_or(Side::Ingress);
+        let flow = &self.scene.drops[drop].distinct.flow;
+        if !flow.request.as_ref().is_some_and(|request| self.covers(&files, request)) {
+            return Err(Disproof::Useless);
+        }
+        let side = flow.side.unwrap_or(Side::Ingress);
         Ok(Proven { candidate, mends: vec![Gap { drop, side }], opened, guarded, alternatives: Vec::new() })
+    }
+
+    /// Whether an L7 rule of the edited policies fits a request.
+    fn covers(&self, files: &[FileChange], request: &Request) -> bool {
+        let version = self.scene.engine.options().version;
+        files.iter().any(|file| {
+            let tree = parse(file.file.unwrap_or(FileId(u32::MAX)), &file.after);
+            let policies: Vec<Policy<'_>> =
+                objects(&tree).iter().filter_map(|object| self.scene.model.decode(object)).collect();
+            let rules = policies.iter().flat_map(|policy| &policy.rules).flat_map(|rule| &rule.sections);
+            rules.flat_map(|section| section.port_lists()).any(|list| match request {
+                Request::Http { method, path, host } => {
+                    list.l7.http.iter().flatten().any(|rule| rule.covers(method, path, host))
+                }
+                Request::Dns { query } => {
+                    list.l7.dns.iter().flatten().any(|rule| rule.matches(query, version))
+                }
+                Request::Other => false,
+            })
+        })
     }
 
     /// Proves again that several fixes together mend what each mends alone.
