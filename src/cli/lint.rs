@@ -1,19 +1,20 @@
 //! `policyfix lint`: mistakes that need no flow to see, and their mends.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rustc_hash::FxHashSet;
-use similar::TextDiff;
 
 use super::input::{Files, TreeArguments};
 use super::{Exit, Streams};
-use crate::finding::{Finding, Safety, Severity};
+use crate::finding::{FileChange, Finding, Safety, Severity};
 use crate::lint::baseline::Baseline;
 use crate::lint::config::{Config, ConfigError};
 use crate::lint::{Choice, Context, Found, Options, Outcome, RULES, Unused, fix, run as ask};
 use crate::model::{Settings, parse_all};
+use crate::report::terminal::Look;
+use crate::report::{Format, Run, diff, flows::count, render, write};
 use crate::source::{FileId, Sources};
 
 /// Finds mistakes in policies that need no flow to see
@@ -24,6 +25,9 @@ use crate::source::{FileId, Sources};
 pub(super) struct Arguments {
     #[command(flatten)]
     tree: TreeArguments,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
     /// Make the mends that are safe, in the files
     #[arg(long, conflicts_with = "diff")]
     fix: bool,
@@ -95,7 +99,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
         return Ok(Exit::Unusable);
     }
     let options = setup.options(arguments, &files);
-    let exit = if arguments.fix || arguments.diff {
+    let exit = if arguments.fix || arguments.diff || arguments.format == Format::Diff {
         mend(arguments, &setup, &options, &files, streams)?
     } else {
         report(arguments, &setup, &options, &files.sources, files.first_inventory, streams)?
@@ -227,8 +231,14 @@ fn report(
     } else {
         let findings: Vec<Finding> =
             outcome.findings.iter().map(|found| fix::finding(&context, found)).collect();
-        write_findings(&findings, sources, streams.out)?;
-        tell_count(&outcome, streams)?;
+        let summary = summary(&outcome.findings);
+        let run = Run { command: "lint", summary, unsafe_fixes: arguments.unsafe_fixes, date: None };
+        for conflict in render(arguments.format, &findings, sources, &run, &look(), streams.out)? {
+            writeln!(streams.err, "warning: {conflict}")?;
+        }
+        if !findings.is_empty() {
+            writeln!(streams.err, "{}", run.summary)?;
+        }
     }
     let graver = outcome.findings.iter().any(|found| found.severity > Severity::Note);
     Ok(if graver { Exit::Findings } else { Exit::Clean })
@@ -241,8 +251,13 @@ fn update_baseline(
     streams: &mut Streams<'_>,
 ) -> io::Result<Exit> {
     let Some(path) = &setup.baseline else { return Ok(Exit::Unusable) };
-    write_file(path, &Baseline::of(context, &outcome.findings).text())?;
-    writeln!(streams.err, "{} accepted in {}", count(outcome.findings.len(), "finding"), path.display())?;
+    let text = Baseline::of(context, &outcome.findings).text();
+    if let Err(error) = std::fs::write(path, text) {
+        writeln!(streams.err, "error: cannot write the baseline {}: {error}", path.display())?;
+        return Ok(Exit::Unusable);
+    }
+    let number = count(outcome.findings.len() as u64, "finding");
+    writeln!(streams.err, "{number} accepted in {}", path.display())?;
     Ok(Exit::Clean)
 }
 
@@ -257,71 +272,40 @@ fn mend(
     let safety = if arguments.unsafe_fixes { Safety::Unsafe } else { Safety::Safe };
     let mended =
         fix::mend(&files.sources, files.first_inventory, &setup.settings, options, &setup.choice, safety);
-    let mut changed = 0;
-    for (id, source) in files.sources.iter() {
-        let after = &mended[id].text;
-        if source.text == *after {
-            continue;
-        }
-        changed += 1;
-        if arguments.diff {
-            write_diff(&source.name, &source.text, after, streams.out)?;
-        } else {
-            write_file(&source.path, after)?;
-        }
+    let changes = changes(&files.sources, &mended);
+    if !arguments.fix {
+        streams.out.write_all(diff::unified(&changes).as_bytes())?;
+        return Ok(if changes.is_empty() { Exit::Clean } else { Exit::Findings });
     }
-    if arguments.diff {
-        return Ok(if changed == 0 { Exit::Clean } else { Exit::Findings });
+    if let Err(error) = write::write_changes(&changes, files.naming.base()) {
+        writeln!(streams.err, "error: {error}")?;
+        return Ok(Exit::Unusable);
     }
-    if changed > 0 {
-        writeln!(streams.err, "{} mended", count(changed, "file"))?;
+    if !changes.is_empty() {
+        writeln!(streams.err, "mended {}", count(changes.len() as u64, "file"))?;
     }
     report(arguments, setup, options, &mended, files.first_inventory, streams)
 }
 
-/// Writes a file through another one beside it, so that nobody ever sees half of it.
-fn write_file(path: &Path, text: &str) -> io::Result<()> {
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let name = target.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let beside = target.with_file_name(format!(".{name}.policyfix-{}", std::process::id()));
-    let write = || {
-        let mut file = std::fs::File::create(&beside)?;
-        file.write_all(text.as_bytes())?;
-        if let Ok(metadata) = std::fs::metadata(&target) {
-            file.set_permissions(metadata.permissions())?;
-        }
-        std::fs::rename(&beside, &target)
-    };
-    write().inspect_err(|_| drop(std::fs::remove_file(&beside)))
+/// The files whose text is another now.
+fn changes(before: &Sources, after: &Sources) -> Vec<FileChange> {
+    let pairs = before.iter().map(|(id, source)| (id, source, &after[id].text));
+    let changed = pairs.filter(|(_, source, text)| source.text != **text);
+    changed
+        .map(|(id, source, text)| FileChange {
+            file: Some(id),
+            path: source.path.clone(),
+            name: source.name.clone(),
+            before: source.text.clone(),
+            after: text.clone(),
+            edits: Vec::new(),
+        })
+        .collect()
 }
 
-fn write_diff(name: &str, before: &str, after: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    let diff = TextDiff::from_lines(before, after);
-    let unified =
-        diff.unified_diff().context_radius(3).header(&format!("a/{name}"), &format!("b/{name}")).to_string();
-    out.write_all(unified.as_bytes())
-}
-
-/// The findings as lines; the one place that chooses the form.
-fn write_findings(findings: &[Finding], sources: &Sources, out: &mut dyn io::Write) -> io::Result<()> {
-    for finding in findings {
-        let place = finding.primary.as_ref().map_or(String::new(), |label| {
-            let source = &sources[label.span.file];
-            let (line, column) = source.position(label.span.start);
-            format!("{}:{line}:{column}: ", source.name)
-        });
-        writeln!(out, "{place}{}[{}]: {}", finding.severity.as_str(), finding.id, finding.title)?;
-        for note in &finding.notes {
-            writeln!(out, "  {}: {}", note.heading, note.text)?;
-        }
-        for label in &finding.related {
-            writeln!(out, "  {}: {}", sources.place(label.span), label.text)?;
-        }
-        if let Some(fix) = &finding.fix {
-            writeln!(out, "  fix: {} ({})", fix.title, fix.safety.as_str())?;
-        }
-    }
-    Ok(())
+/// Colours only where somebody looks.
+fn look() -> Look {
+    Look { color: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(), ..Look::default() }
 }
 
 fn tell_unused(unused: &[Unused], sources: &Sources, streams: &mut Streams<'_>) -> io::Result<()> {
@@ -332,22 +316,20 @@ fn tell_unused(unused: &[Unused], sources: &Sources, streams: &mut Streams<'_>) 
     Ok(())
 }
 
-fn tell_count(outcome: &Outcome, streams: &mut Streams<'_>) -> io::Result<()> {
+/// What was found, in one line.
+fn summary(findings: &[Found]) -> String {
     let of = |safety: Safety| {
-        let mends = outcome.findings.iter().filter_map(|found| found.mend.as_ref());
+        let mends = findings.iter().filter_map(|found| found.mend.as_ref());
         mends.filter(|mend| mend.safety == safety && !mend.changes.is_empty()).count()
     };
-    if outcome.findings.is_empty() {
-        return Ok(());
-    }
-    write!(streams.err, "{}", count(outcome.findings.len(), "finding"))?;
+    let mut parts = vec![count(findings.len() as u64, "finding")];
     if of(Safety::Safe) > 0 {
-        write!(streams.err, ", {} safe to mend with --fix", of(Safety::Safe))?;
+        parts.push(format!("{} safe to mend with --fix", of(Safety::Safe)));
     }
     if of(Safety::Unsafe) > 0 {
-        write!(streams.err, ", {} more with --unsafe-fixes", of(Safety::Unsafe))?;
+        parts.push(format!("{} with --unsafe-fixes", of(Safety::Unsafe)));
     }
-    writeln!(streams.err)
+    parts.join(", ")
 }
 
 fn statistics(findings: &[Found], streams: &mut Streams<'_>) -> io::Result<()> {
@@ -369,8 +351,4 @@ fn list_rules(streams: &mut Streams<'_>) -> io::Result<()> {
         writeln!(streams.out, "{:<28}  {family:<10}  {severity:<8}  {}", rule.id, rule.summary)?;
     }
     Ok(())
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -153,17 +153,24 @@ fn lines_of(text: &str, span: Span) -> &str {
 }
 
 /// Shape and refusal are looked at from several sides: of the findings about
-/// one place, or a part of it, one is told: that with a mend, else the first rule's.
+/// one place, or a part of it, one is told: that with a mend, else the first
+/// rule's. What any other rule tells of exactly that place says it better.
 fn tell_shapes_once(found: &mut Vec<Found>) {
     let about_shape = |found: &Found| {
         matches!(found.rule.family, Family::Shape | Family::Refused) || found.rule.id == "empty-list-as-deny"
     };
+    let is_general = |found: &Found| matches!(found.rule.id, "wrong-shape" | "policy-refused");
     let rank = |found: &Found| (found.mend.is_none(), place_of(found.rule));
-    let places: Vec<_> = found.iter().filter(|f| about_shape(f)).map(|f| (f.primary.span, rank(f))).collect();
+    let places: Vec<_> =
+        found.iter().map(|f| (f.primary.span, (about_shape(f), is_general(f), rank(f)))).collect();
     found.retain(|own| {
-        let (span, own_rank) = (own.primary.span, rank(own));
+        let (span, own_rank, general) = (own.primary.span, rank(own), is_general(own));
         let nears = neighbours(&places, span);
-        !about_shape(own) || !nears.iter().any(|(other, rank)| *rank < own_rank && overlaps(*other, span))
+        let told = |(other, (shape, other_general, rank)): &(Span, (bool, bool, (bool, usize)))| {
+            (*shape && *rank < own_rank && overlaps(*other, span))
+                || (general && !other_general && *other == span)
+        };
+        !about_shape(own) || !nears.iter().any(told)
     });
 }
 

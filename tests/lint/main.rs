@@ -65,7 +65,7 @@ fn findings_exit_with_1_and_fix_mends_them_once() {
     for id in ["unknown-field", "unquoted-port", "wrong-shape"] {
         assert!(out.contains(&format!("error[{id}]")), "{out}");
     }
-    assert!(out.contains("k8s/web.yaml:13:15: error[unquoted-port]"), "{out}");
+    assert!(out.contains("k8s/web.yaml:13:15"), "{out}");
     assert_eq!(lint(folder.path(), &["--fix"]).status.code(), Some(0));
     let mended = std::fs::read_to_string(folder.path().join("k8s/web.yaml")).unwrap();
     let want = WRONG.replace("fromEndpoint:", "fromEndpoints:").replace("port: 80", "port: \"80\"");
@@ -80,8 +80,21 @@ fn diff_changes_no_file_and_names_it_as_git_does() {
     let output = lint(folder.path(), &["--diff"]);
     assert_eq!(output.status.code(), Some(1));
     let diff = text(&output.stdout);
-    assert!(diff.starts_with("--- a/k8s/web.yaml\n+++ b/k8s/web.yaml\n@@"), "{diff}");
+    assert!(diff.contains("--- a/k8s/web.yaml\n+++ b/k8s/web.yaml\n@@"), "{diff}");
+    assert_eq!(text(&lint(folder.path(), &["--format", "diff"]).stdout), diff);
     assert_eq!(std::fs::read_to_string(folder.path().join("k8s/web.yaml")).unwrap(), WRONG);
+}
+
+#[test]
+fn findings_come_in_every_form() {
+    let folder = repository();
+    for (format, mark) in
+        [("json", "\"unquoted-port\""), ("sarif", "\"unquoted-port\""), ("github", "::error")]
+    {
+        let output = lint(folder.path(), &["--format", format]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stdout).contains(mark), "{format}");
+    }
 }
 
 #[test]
