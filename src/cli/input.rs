@@ -35,6 +35,9 @@ pub struct TreeArguments {
     /// The namespace of policies that name none
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub default_namespace: String,
+    /// Which of several overlays to judge that cannot share a cluster, by the name of its folder [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
     /// Name files relative to the current folder, for `patch -p1`, and not to the root of the git work tree
     #[arg(long)]
     pub relative: bool,
@@ -73,7 +76,12 @@ impl TreeArguments {
 
     /// What reading manifests depends on.
     pub fn settings(&self) -> Settings {
-        Settings { default_namespace: self.default_namespace.clone() }
+        let current = std::env::current_dir().unwrap_or_default();
+        Settings {
+            default_namespace: self.default_namespace.clone(),
+            variant: self.variant.clone(),
+            root: Naming::new(&current, self.relative).base().to_owned(),
+        }
     }
 }
 
@@ -85,7 +93,7 @@ impl Files {
 
     /// Makes a model of the trees.
     pub fn model<'s>(&self, trees: &'s [Tree<'s>], settings: &Settings) -> Model<'s> {
-        Model::read(trees, self.first_inventory, settings)
+        Model::read(&self.sources, trees, self.first_inventory, settings)
     }
 
     /// Tells what could not be read. Whether the run can go on: no when

@@ -183,3 +183,9 @@ impl<'t> Tree<'t> {
         self.placements.get(object).map_or(&[], Vec::as_slice)
     }
 }
+
+/// The policies that stand in the values of releases among these objects, in
+/// the order in which [`Tree::objects`] holds them behind the others.
+pub fn embedded<'t>(objects: &[Object<'t>]) -> Vec<Object<'t>> {
+    objects.iter().flat_map(helm::embedded).map(|policy| policy.object).collect()
+}

@@ -52,6 +52,7 @@ pub fn decode<'s>(object: &Object<'s>, context: Context<'_, 's>) -> Option<Polic
         rules,
         has_rules,
         faults: decoder.faults,
+        not_applied: None,
     })
 }
 

@@ -89,6 +89,9 @@ pub struct Policy<'s> {
     pub has_rules: bool,
     /// What is wrong with the object whatever the version.
     pub faults: Vec<Fault>,
+    /// Why nothing brings it into the cluster, and the place that decides so;
+    /// `None` when something does. Then it takes no part in any verdict.
+    pub not_applied: Option<Spanned<String>>,
 }
 
 impl Policy<'_> {

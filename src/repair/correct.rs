@@ -97,6 +97,9 @@ impl<'m, 's> Case<'_, 'm, 's> {
             return Vec::new();
         }
         let Some(value) = policy.value.path(&["metadata", "namespace"]) else { return Vec::new() };
+        if value.span() != *span {
+            return Vec::new();
+        }
         let blame = Label { span: *span, text: format!("selects nobody here; its pods live in {to}") };
         let candidate = self.candidate(
             Operator::MovePolicy,
@@ -246,7 +249,7 @@ impl<'m, 's> Case<'_, 'm, 's> {
                     .filter(|value| value.text().is_some_and(|text| dead(&text)))
                     .min_by_key(|value| slips(&value.text().unwrap_or_default(), observed))
             }
-            Origin::Injected => None,
+            Origin::Injected | Origin::Added => None,
         }
     }
 
@@ -612,7 +615,8 @@ impl<'m, 's> Case<'_, 'm, 's> {
             self.scene.use_of_port(destinations, self.subject(), self.side(), port.transports()?, number);
         // DNS is looked up by its Service port on some ways: 53 stays.
         let dns = number == 53;
-        if dns || (!self.even_alive && (used == Use::Alive || (used == Use::Unknown && services.is_empty()))) {
+        if dns || (!self.even_alive && (used == Use::Alive || (used == Use::Unknown && services.is_empty())))
+        {
             return None;
         }
         let value = port.value.get("port")?;

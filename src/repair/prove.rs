@@ -7,7 +7,6 @@ use super::candidate::{Assumption, Candidate};
 use crate::diagnose::{Gap, Observed, Scene};
 use crate::engine::{IdentityId, Overlay, SideVerdict};
 use crate::finding::{FileChange, Splice};
-use crate::manifest::objects;
 use crate::policy::Policy;
 use crate::policy::ports::Literal;
 use crate::source::{FileId, Sources};
@@ -150,9 +149,7 @@ impl<'s> Prover<'_, '_, 's> {
         let mut removed = Vec::new();
         let mut added: Vec<Policy<'_>> = Vec::new();
         for (file, tree) in files.iter().zip(&trees) {
-            let objects = objects(tree);
-            let new: Vec<Policy<'_>> =
-                objects.iter().filter_map(|object| self.scene.model.decode(object)).collect();
+            let new = self.scene.model.policies_of(tree);
             let mut old = self
                 .scene
                 .model
