@@ -15,7 +15,7 @@ use crate::inventory::{Inventory, Origin, Rendered};
 use crate::manifest::{Object, objects};
 use crate::policy::cidr_group::{self, CidrGroup};
 use crate::policy::{Context, Policy, decode, is_policy};
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Sources, Span};
 use crate::yaml::{Tree, parse};
 
 /// Everything the manifests say.
@@ -40,57 +40,58 @@ pub fn parse_all(sources: &Sources) -> Vec<Tree<'_>> {
     files.into_par_iter().map(|(id, source)| parse(id, &source.text)).collect()
 }
 
+fn all_objects<'s>(trees: &'s [Tree<'s>]) -> Vec<Object<'s>> {
+    let read: Vec<Vec<Object<'s>>> = trees.par_iter().map(objects).collect();
+    read.into_iter().flatten().collect()
+}
+
 /// What the reading of manifests depends on.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The namespace of a policy that names none and gets none from the tree.
     pub default_namespace: String,
-    /// Which of several overlays that cannot share a cluster is judged; the
-    /// first by name where this is none of them.
-    pub variant: Option<String>,
+    /// Which of several overlays that cannot share a cluster is judged: the
+    /// first of these names, else the first overlay by name.
+    pub variants: Vec<String>,
     /// The folder that Flux and Argo CD see as the root of the repository.
     pub root: PathBuf,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { default_namespace: "default".to_owned(), variant: None, root: PathBuf::new() }
+        Self { default_namespace: "default".to_owned(), variants: Vec::new(), root: PathBuf::new() }
     }
 }
 
 impl<'s> Model<'s> {
-    /// Reads the trees of all sources. Files from `first_inventory` on are
-    /// `kubectl get` output: what the cluster says outranks what the tree suggests.
+    /// Reads the trees of all sources. Files from `first_around` on were not
+    /// asked for: what is in them counts where it bears on what was. Those from
+    /// `first_inventory` on are `kubectl get` output: what the cluster says
+    /// outranks what the tree suggests.
     pub fn read(
         sources: &Sources,
         trees: &'s [Tree<'s>],
-        first_inventory: FileId,
+        [first_around, first_inventory]: [FileId; 2],
         settings: &Settings,
     ) -> Self {
         let (own, cluster) = trees.split_at(trees.len().min(first_inventory.0 as usize));
-        let read = |trees: &'s [Tree<'s>]| -> Vec<Object<'s>> {
-            let read: Vec<Vec<Object<'s>>> = trees.par_iter().map(objects).collect();
-            read.into_iter().flatten().collect()
-        };
-        let written = read(own);
-        let count = written.len();
-        let tree = gitops::Tree::read(sources, own, written, &settings.root);
+        let delivery = Delivery::read(sources, own, first_around, settings);
         let mut model = Self {
             policies: Vec::new(),
             inventory: Inventory::default(),
             groups: Vec::new(),
             first_inventory,
-            delivery: Delivery::new(tree, count, settings),
+            delivery,
             settings: settings.clone(),
         };
         model.take_tree();
-        read(cluster).into_iter().for_each(|object| model.take_from_cluster(&object));
+        all_objects(cluster).iter().for_each(|object| model.take_from_cluster(object));
         model
     }
 
     fn take_tree(&mut self) {
         let tree = self.delivery.tree();
-        for (at, object) in tree.objects.iter().enumerate() {
+        for (at, object) in tree.objects.iter().enumerate().filter(|(at, _)| self.delivery.counts(*at)) {
             let placements = self.delivery.placements(at);
             let is_applied =
                 |placement: &&&gitops::Placement<'s>| !matches!(placement.applied, gitops::Applied::No(_));
@@ -105,7 +106,7 @@ impl<'s> Model<'s> {
                 }
             }
         }
-        for workload in tree.releases.iter().flat_map(likely_workloads) {
+        for workload in self.delivery.releases().flat_map(likely_workloads) {
             self.inventory.add_workload(workload);
         }
     }
@@ -143,6 +144,17 @@ impl<'s> Model<'s> {
     /// The overlay that is judged, where there are several that cannot share a cluster.
     pub fn variant(&self) -> Option<&str> {
         self.delivery.variant()
+    }
+
+    /// What is wrong with the tree where that bears on policies that count.
+    pub fn faults(&self) -> impl Iterator<Item = &gitops::Fault> {
+        self.delivery.faults()
+    }
+
+    /// Policies that the tree changes in a way that is not evaluated, and the
+    /// place that does.
+    pub fn changed(&self) -> impl Iterator<Item = (&Policy<'s>, Span)> {
+        self.policies.iter().filter_map(|policy| Some((policy, policy.changed_by?)))
     }
 
     /// The policies of a file as it would be with an edit: each is placed as the

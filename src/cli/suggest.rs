@@ -71,6 +71,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
     let model = files.model(&trees, &arguments.tree.settings());
+    files.tell_tree(&model, streams)?;
     // Audited flows are evidence at least; whether they count as drops is a wish.
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
     let tally = flow::tally(arguments.flows.inputs(), flow::Options::default(), keep);

@@ -40,6 +40,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit>
     }
     let trees = files.trees();
     let model = files.model(&trees, &arguments.tree.settings());
+    files.tell_tree(&model, streams)?;
     let mut engine = model.engine(arguments.tree.engine_options());
     let mut written = Ok(());
     let out = &mut *streams.out;

@@ -60,6 +60,9 @@ pub struct Placement<'t> {
     pub applied_by: Option<Span>,
     /// Which of the [`Tree::variants`] it belongs to; `None` when to all.
     pub variant: Option<usize>,
+    /// Which start of the walk leads here: what shares one is applied together.
+    /// `None` for what lies there by itself.
+    pub start: Option<usize>,
 }
 
 /// The namespace of an object.

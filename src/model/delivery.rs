@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Settings;
 use crate::gitops::{
@@ -15,7 +15,7 @@ use crate::inventory::{self, Inventory, Pair, Rendered, Workload};
 use crate::manifest::{Object, Text, objects};
 use crate::policy::selector::{Operator, Origin, Requirement, Selector};
 use crate::policy::{Context, Namespace, Peer, Policy, PolicyKind, Subject, decode, is_policy};
-use crate::source::{FileId, Span, Spanned};
+use crate::source::{FileId, Sources, Span, Spanned};
 use crate::yaml::Tree;
 
 /// What the whole tree does to its objects.
@@ -27,22 +27,103 @@ pub(super) struct Delivery<'s> {
     /// The objects of each file, in order: those that stand by themselves, then
     /// those in the values of releases.
     by_file: FxHashMap<FileId, [Vec<usize>; 2]>,
-    /// Namespaces that were inferred for objects whose own cannot be known.
-    inferred: FxHashMap<usize, Box<str>>,
+    /// The first file that was not asked for.
+    first_around: FileId,
+    /// The starts that lead to what was asked for.
+    starts: FxHashSet<usize>,
 }
 
 impl<'s> Delivery<'s> {
-    /// `written` is how many of the tree's objects stand by themselves.
-    pub(super) fn new(tree: gitops::Tree<'s>, written: usize, settings: &Settings) -> Self {
-        let mut by_file: FxHashMap<FileId, [Vec<usize>; 2]> = FxHashMap::default();
-        for (at, object) in tree.objects.iter().enumerate() {
-            let file = by_file.entry(object.value.tree().file).or_default();
-            file[usize::from(at >= written)].push(at);
+    /// Reads what the tree does to its objects. Files from `first_around` on
+    /// count where they bear on the others, and only then.
+    pub(super) fn read(
+        sources: &Sources,
+        documents: &'s [Tree<'s>],
+        first_around: FileId,
+        settings: &Settings,
+    ) -> Self {
+        let whole = Self::new(sources, documents, first_around, settings);
+        let own = documents.get(..first_around.0 as usize).filter(|own| own.len() < documents.len());
+        match own {
+            Some(own) if !whole.hangs_on_surroundings() => Self::new(sources, own, first_around, settings),
+            _ => whole,
         }
-        let wanted = settings.variant.as_deref();
-        let named = wanted.and_then(|wanted| tree.variants.iter().position(|name| **name == *wanted));
-        let variant = named.or_else(|| (!tree.variants.is_empty()).then_some(0));
-        Self { tree, variant, by_file, inferred: FxHashMap::default() }
+    }
+
+    fn new(sources: &Sources, documents: &'s [Tree<'s>], first_around: FileId, settings: &Settings) -> Self {
+        let objects = super::all_objects(documents);
+        let written = objects.len();
+        let tree = gitops::Tree::read(sources, documents, objects, &settings.root);
+        let mut by_file: FxHashMap<FileId, [Vec<usize>; 2]> = FxHashMap::default();
+        let mut starts = FxHashSet::default();
+        for (at, object) in tree.objects.iter().enumerate() {
+            let file = object.value.tree().file;
+            let [own, embedded] = by_file.entry(file).or_default();
+            if at < written {
+                own.push(at)
+            } else {
+                embedded.push(at)
+            }
+            let bears = |placement: &&Placement<'_>| {
+                file < first_around || says(placement).any(|place| place.file < first_around)
+            };
+            starts.extend(tree.placements(at).iter().filter(bears).filter_map(|placement| placement.start));
+        }
+        let variants = &tree.variants;
+        let wanted = settings.variants.iter();
+        let named = wanted.filter_map(|wanted| variants.iter().position(|name| **name == **wanted)).next();
+        let variant = named.or_else(|| (!variants.is_empty()).then_some(0));
+        Self { tree, variant, by_file, first_around, starts }
+    }
+
+    /// Whether anything that was not asked for says something of what was: it
+    /// is applied together with it, or gives it its namespace, or leaves it out.
+    fn hangs_on_surroundings(&self) -> bool {
+        let is_around = |span: Span| span.file >= self.first_around;
+        (0..self.tree.objects.len()).any(|at| {
+            let object_is_around = self.is_around(at);
+            self.tree.placements(at).iter().any(|placement| match object_is_around {
+                true => placement.start.is_some_and(|start| self.starts.contains(&start)),
+                false => says(placement).any(is_around),
+            })
+        })
+    }
+
+    fn is_around(&self, at: usize) -> bool {
+        self.tree.objects.get(at).is_some_and(|object| object.value.tree().file >= self.first_around)
+    }
+
+    /// Whether an object takes part: it was asked for, or is applied together
+    /// with something that was.
+    pub(super) fn counts(&self, at: usize) -> bool {
+        let shares = |placement: &Placement<'_>| placement.start.is_some_and(|s| self.starts.contains(&s));
+        !self.is_around(at) || self.tree.placements(at).iter().any(shares)
+    }
+
+    /// The releases that take part.
+    pub(super) fn releases(&self) -> impl Iterator<Item = &Release> {
+        let places: FxHashSet<Span> = self
+            .tree
+            .objects
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| self.counts(*at))
+            .map(|(_, object)| object.place())
+            .collect();
+        self.tree.releases.iter().filter(move |release| places.contains(&release.place))
+    }
+
+    /// What is wrong with the tree where that bears on policies: two of one
+    /// name, and kustomizations that hold policies and cannot be followed.
+    pub(super) fn faults(&self) -> impl Iterator<Item = &gitops::Fault> {
+        let files: FxHashSet<FileId> = (0..self.tree.objects.len())
+            .filter(|at| self.counts(*at))
+            .filter_map(|at| Some(self.tree.objects.get(at)?.value.tree().file))
+            .collect();
+        let has_policies = self.tree.objects.iter().any(|object| is_policy(object).is_some());
+        self.tree.faults.iter().filter(move |fault| {
+            has_policies && (fault.place.file < self.first_around || files.contains(&fault.place.file))
+        })
     }
 
     /// What the tree says, faults and releases included.
@@ -65,11 +146,6 @@ impl<'s> Delivery<'s> {
         let (reaching, left): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|placement| !matches!(placement.applied, Applied::No(_)));
         if reaching.is_empty() { left.into_iter().take(1).collect() } else { reaching }
-    }
-
-    /// Says which namespace an object whose own cannot be known is taken to have.
-    pub(super) fn infer(&mut self, at: usize, namespace: &str) {
-        self.inferred.insert(at, namespace.into());
     }
 
     /// The policies that an object of the tree becomes.
@@ -137,6 +213,7 @@ impl<'s> Delivery<'s> {
         if let Applied::No(why) = placement.applied {
             policy.not_applied = Some(Spanned::new(why.to_string(), place(why)));
         }
+        policy.changed_by = placement.unevaluated.first().copied();
         for label in placement.labels.iter().filter(|label| label.reach == LabelReach::Selectors) {
             put_into_selectors(&mut policy, label);
         }
@@ -159,10 +236,7 @@ impl<'s> Delivery<'s> {
         }
         let written = self.tree.objects.get(at).and_then(|object| object.namespace.as_ref());
         let is_own = |from: &Span| written.is_some_and(|own| own.span == *from);
-        let unknown = |why: Why| match self.inferred.get(&at) {
-            Some(name) => Namespace::Known(Cow::Owned(name.to_string()), None),
-            None => Namespace::Unknown(why.to_string()),
-        };
+        let unknown = |why: Why| Namespace::Unknown(why.to_string());
         match (&placement.namespace, &object.namespace) {
             (Placed::Known { value, from }, _) if !is_own(from) => {
                 Namespace::Known(Cow::Owned(value.to_string()), Some(*from))
@@ -188,6 +262,21 @@ pub(super) fn as_written<'t>(object: &Object<'t>, settings: &Settings) -> Namesp
         Some(written) => Namespace::Known(written.value.clone(), Some(written.span)),
         None => Namespace::Known(Cow::Owned(settings.default_namespace.clone()), None),
     }
+}
+
+/// The places that say what becomes of an object.
+fn says(placement: &Placement<'_>) -> impl Iterator<Item = Span> {
+    let named = match placement.namespace {
+        gitops::Namespace::Known { from, .. } => Some(from),
+        _ => None,
+    };
+    let left_out = match placement.applied {
+        Applied::No(why) => Some(place(why)),
+        _ => None,
+    };
+    let labels = placement.labels.iter().map(|label| label.from);
+    let changes = placement.unevaluated.iter().copied();
+    named.into_iter().chain(left_out).chain(placement.applied_by).chain(labels).chain(changes)
 }
 
 /// The place that keeps an object from the cluster.

@@ -53,6 +53,7 @@ pub fn decode<'s>(object: &Object<'s>, context: Context<'_, 's>) -> Option<Polic
         has_rules,
         faults: decoder.faults,
         not_applied: None,
+        changed_by: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Verdicts of single flows: a table for people, one JSON object a flow for programs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -37,6 +38,12 @@ impl<'f> Judged<'f> {
             }
         });
         Self { flow, judgement, by, enforcing }
+    }
+
+    /// The policies that it names, in order.
+    fn policies(&self) -> BTreeSet<u32> {
+        let by = self.by.iter().flatten().map(|place| place.policy);
+        by.chain(self.enforcing.iter().flatten().copied()).collect()
     }
 }
 
@@ -135,6 +142,14 @@ pub fn table_row(judged: &Judged<'_>, model: &Model<'_>, sources: &Sources) -> S
             let _ = write!(row, "{} {title}", if i == 0 { "; enforced by" } else { "," });
         }
         row.push('\n');
+    }
+    for policy in judged.policies() {
+        let Some(policy) = model.policies.get(policy as usize) else { continue };
+        if let Some(from) = policy.namespace_from() {
+            let namespace = policy.namespace.name().unwrap_or_default();
+            let title = policy.title();
+            let _ = writeln!(row, "  note     {title}: namespace {namespace} from {}", sources.place(from));
+        }
     }
     row
 }
