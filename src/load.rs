@@ -16,6 +16,11 @@ const LARGEST_MANIFEST: u64 = 16 << 20;
 /// Output of `kubectl get` may be longer.
 const LARGEST_INVENTORY: u64 = 512 << 20;
 
+/// Folders that hold no manifests of the repository's own.
+const UNRELATED: [&str; 3] = [".git", "node_modules", "target"];
+/// More files and folders than this are no repository of manifests.
+const MOST_SURROUNDINGS: usize = 200_000;
+
 /// A file or folder that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -99,6 +104,40 @@ pub fn manifests(paths: &[PathBuf], naming: &Naming) -> (Sources, Vec<Problem>) 
         }
     }
     (sources, problems)
+}
+
+/// Reads the rest of the git work trees around the paths: what lies there may
+/// say what becomes of the manifests in them. What cannot be read is passed
+/// over; nothing outside of a work tree is read.
+pub fn surroundings(paths: &[PathBuf], naming: &Naming, sources: &mut Sources) {
+    let mut roots: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let Ok(path) = fs::canonicalize(path) else { continue };
+        roots.extend(git_root(&path).filter(|root| *root != path));
+    }
+    roots.sort();
+    roots.dedup();
+    let known: Vec<String> = sources.iter().map(|(_, source)| source.name.clone()).collect();
+    let is_wanted = |entry: &walkdir::DirEntry| !UNRELATED.iter().any(|name| entry.file_name() == *name);
+    let walk = |root: PathBuf| {
+        let walk = WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(is_wanted);
+        walk.take(MOST_SURROUNDINGS).filter_map(Result::ok)
+    };
+    let files: Vec<(String, PathBuf)> = roots
+        .into_iter()
+        .flat_map(walk)
+        .filter(|entry| entry.file_type().is_file() && is_manifest(entry.path()))
+        .map(|entry| (naming.name(entry.path()), entry.into_path()))
+        .filter(|(name, _)| known.binary_search(name).is_err())
+        .collect();
+    let read: Vec<_> = files
+        .into_par_iter()
+        .filter_map(|(name, path)| {
+            let text = read_text(&path, LARGEST_MANIFEST).ok()?;
+            Some(Source::new(path, name, text))
+        })
+        .collect();
+    read.into_iter().for_each(|source| drop(sources.add(source)));
 }
 
 /// Reads `kubectl get` output; `-` is standard input.
@@ -197,6 +236,18 @@ mod tests {
         let (sources, problems) = manifests(&[folder.path().to_owned()], &naming);
         assert_eq!(names(&sources), ["a.yml", "b/x.yaml"]);
         assert!(problems.is_empty());
+    }
+
+    #[test]
+    fn the_rest_of_the_work_tree_is_read_and_nothing_beyond() {
+        let folder = tree();
+        fs::create_dir_all(folder.path().join("b/.git")).unwrap();
+        fs::write(folder.path().join("b/y.yaml"), "y: 1").unwrap();
+        let naming = Naming::new(folder.path(), true);
+        let path = [folder.path().join("b/x.yaml")];
+        let (mut sources, _) = manifests(&path, &naming);
+        surroundings(&path, &naming, &mut sources);
+        assert_eq!(names(&sources), ["b/x.yaml", "b/y.yaml"]);
     }
 
     #[test]

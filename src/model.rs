@@ -1,16 +1,21 @@
 //! What all manifests of a run say together: the policies in force, who lives
-//! in the cluster, and what policies refer to.
+//! in the cluster, and what policies refer to, as the cluster gets them from
+//! the tree.
 
-use std::borrow::Cow;
+mod delivery;
 
+use std::path::PathBuf;
+
+use delivery::{Delivery, add_to_inventory, likely_workloads};
 use rayon::prelude::*;
 
 use crate::engine::{self, Engine, Resolver, ServiceFacts};
-use crate::inventory::{Inventory, Origin};
-use crate::manifest::{Object, Text, objects};
+use crate::gitops;
+use crate::inventory::{Inventory, Origin, Rendered};
+use crate::manifest::{Object, objects};
 use crate::policy::cidr_group::{self, CidrGroup};
-use crate::policy::{Context, Namespace, Policy, PolicyKind, decode, is_policy};
-use crate::source::{FileId, Sources};
+use crate::policy::{Context, Policy, decode, is_policy};
+use crate::source::{FileId, Sources, Span};
 use crate::yaml::{Tree, parse};
 
 /// Everything the manifests say.
@@ -23,10 +28,9 @@ pub struct Model<'s> {
     pub inventory: Inventory,
     /// The CIDR groups.
     pub groups: Vec<CidrGroup<'s>>,
-    /// Every object of the tree.
-    pub objects: Vec<Object<'s>>,
     /// The first file that is not of the tree but `kubectl get` output.
     pub first_inventory: FileId,
+    delivery: Delivery<'s>,
     settings: Settings,
 }
 
@@ -36,70 +40,127 @@ pub fn parse_all(sources: &Sources) -> Vec<Tree<'_>> {
     files.into_par_iter().map(|(id, source)| parse(id, &source.text)).collect()
 }
 
+fn all_objects<'s>(trees: &'s [Tree<'s>]) -> Vec<Object<'s>> {
+    let read: Vec<Vec<Object<'s>>> = trees.par_iter().map(objects).collect();
+    read.into_iter().flatten().collect()
+}
+
 /// What the reading of manifests depends on.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The namespace of a policy that names none and gets none from the tree.
     pub default_namespace: String,
+    /// Which of several overlays that cannot share a cluster is judged: the
+    /// first of these names, else the first overlay by name.
+    pub variants: Vec<String>,
+    /// The folder that Flux and Argo CD see as the root of the repository.
+    pub root: PathBuf,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { default_namespace: "default".to_owned() }
+        Self { default_namespace: "default".to_owned(), variants: Vec::new(), root: PathBuf::new() }
     }
 }
 
 impl<'s> Model<'s> {
-    /// Reads the trees. Files from `first_inventory` on are `kubectl get`
-    /// output: what the cluster says outranks what the tree suggests.
-    pub fn read(trees: &'s [Tree<'s>], first_inventory: FileId, settings: &Settings) -> Self {
-        let read: Vec<Vec<Object<'s>>> = trees.par_iter().map(objects).collect();
+    /// Reads the trees of all sources. Files from `first_around` on were not
+    /// asked for: what is in them counts where it bears on what was. Those from
+    /// `first_inventory` on are `kubectl get` output: what the cluster says
+    /// outranks what the tree suggests.
+    pub fn read(
+        sources: &Sources,
+        trees: &'s [Tree<'s>],
+        [first_around, first_inventory]: [FileId; 2],
+        settings: &Settings,
+    ) -> Self {
+        let (own, cluster) = trees.split_at(trees.len().min(first_inventory.0 as usize));
+        let delivery = Delivery::read(sources, own, first_around, settings);
         let mut model = Self {
             policies: Vec::new(),
             inventory: Inventory::default(),
             groups: Vec::new(),
-            objects: Vec::new(),
             first_inventory,
+            delivery,
             settings: settings.clone(),
         };
-        for object in read.into_iter().flatten() {
-            let origin =
-                if object.value.tree().file < first_inventory { Origin::Tree } else { Origin::Cluster };
-            model.take(object, origin);
-        }
+        model.take_tree();
+        all_objects(cluster).iter().for_each(|object| model.take_from_cluster(object));
         model
     }
 
-    fn take(&mut self, object: Object<'s>, origin: Origin) {
-        if let Some(group) = cidr_group::decode(&object) {
+    fn take_tree(&mut self) {
+        let tree = self.delivery.tree();
+        for (at, object) in tree.objects.iter().enumerate().filter(|(at, _)| self.delivery.counts(*at)) {
+            let placements = self.delivery.placements(at);
+            let is_applied =
+                |placement: &&&gitops::Placement<'s>| !matches!(placement.applied, gitops::Applied::No(_));
+            if is_policy(object).is_some() {
+                self.policies.extend(self.delivery.policies(at, object, &self.settings));
+            } else if let Some(group) = cidr_group::decode(object) {
+                self.groups
+                    .extend(placements.iter().any(|placement| is_applied(&placement)).then_some(group));
+            } else {
+                for placement in placements.iter().filter(is_applied) {
+                    add_to_inventory(&mut self.inventory, object, placement, &self.settings);
+                }
+            }
+        }
+        for workload in self.delivery.releases().flat_map(likely_workloads) {
+            self.inventory.add_workload(workload);
+        }
+    }
+
+    fn take_from_cluster(&mut self, object: &Object<'s>) {
+        if let Some(group) = cidr_group::decode(object) {
             self.groups.push(group);
-        } else if is_policy(&object).is_some() {
-            let policy = self.decode(&object);
-            let known = |policy: &Policy<'_>| {
+        } else if is_policy(object).is_some() {
+            let namespace = delivery::as_written(object, &self.settings);
+            let policy = decode(object, Context { namespace, substitute: &|text| text });
+            // What the cluster says of a policy that the tree holds is an older state of it.
+            let is_known = |policy: &Policy<'_>| {
                 self.policies.iter().any(|own| {
                     own.kind == policy.kind
                         && own.name.value == policy.name.value
                         && own.namespace.name() == policy.namespace.name()
                 })
             };
-            // What the cluster says of a policy that the tree holds is an older state of it.
-            if let Some(policy) = policy.filter(|policy| origin == Origin::Tree || !known(policy)) {
-                self.policies.push(policy);
-            }
+            self.policies.extend(policy.filter(|policy| !is_known(policy)));
         } else {
-            let rendered = crate::inventory::Rendered::as_written(&object);
-            self.inventory.add(origin, &object, &rendered);
-        }
-        if origin == Origin::Tree {
-            self.objects.push(object);
+            self.inventory.add(Origin::Cluster, object, &Rendered::as_written(object));
         }
     }
 
-    /// Reads an object as a policy, with what the tree says about it; also one
-    /// of an edited text.
-    pub fn decode<'t>(&self, object: &Object<'t>) -> Option<Policy<'t>> {
-        let namespace = namespace(object, is_policy(object)?, &self.settings);
-        decode(object, Context { namespace, substitute: &|text| text })
+    /// Every object of the tree, those in the values of releases last.
+    pub fn objects(&self) -> &[Object<'s>] {
+        &self.delivery.tree().objects
+    }
+
+    /// What the tree does to its objects, with its faults.
+    pub fn tree(&self) -> &gitops::Tree<'s> {
+        self.delivery.tree()
+    }
+
+    /// The overlay that is judged, where there are several that cannot share a cluster.
+    pub fn variant(&self) -> Option<&str> {
+        self.delivery.variant()
+    }
+
+    /// What is wrong with the tree where that bears on policies that count.
+    pub fn faults(&self) -> impl Iterator<Item = &gitops::Fault> {
+        self.delivery.faults()
+    }
+
+    /// Policies that the tree changes in a way that is not evaluated, and the
+    /// place that does.
+    pub fn changed(&self) -> impl Iterator<Item = (&Policy<'s>, Span)> {
+        self.policies.iter().filter_map(|policy| Some((policy, policy.changed_by?)))
+    }
+
+    /// The policies of a file as it would be with an edit: each is placed as the
+    /// object of the same order in the file is now.
+    pub fn policies_of<'t>(&self, tree: &'t Tree<'t>) -> Vec<Policy<'t>> {
+        self.delivery.policies_of(tree, &self.settings)
     }
 
     /// Whether a policy stands in a file of the tree, where it can be edited.
@@ -128,16 +189,5 @@ impl<'s> Model<'s> {
                 }
             })
             .collect()
-    }
-}
-
-/// The namespace that an object ends up in, by its own text (`semantics.md` 1.1).
-fn namespace<'s>(object: &Object<'s>, kind: PolicyKind, settings: &Settings) -> Namespace<'s> {
-    if kind == PolicyKind::Ccnp {
-        return Namespace::Clusterwide;
-    }
-    match &object.namespace {
-        Some(written) => Namespace::Known(written.value.clone(), Some(written.span)),
-        None => Namespace::Known(Cow::Owned::<str>(settings.default_namespace.clone()) as Text<'s>, None),
     }
 }

@@ -171,6 +171,7 @@ impl Teller<'_, '_, '_, '_> {
                 .filter_map(|part| part.candidate.evidence.clone())
                 .map(|text| Note { heading: "for", text }),
         );
+        notes.extend(self.namespace(first.candidate.blame.span));
         notes.push(Note { heading: "proof", text: self.proof(fix, proven) });
         let others = fix.parts.iter().flat_map(|part| &part.alternatives).take(self.wishes.alternatives);
         notes.extend(others.map(|text| Note { heading: "else", text: text.clone() }));
@@ -187,6 +188,17 @@ impl Teller<'_, '_, '_, '_> {
             fix: Some(Fix { title, safety, files: files.unwrap_or_default() }),
         };
         (finding, proven)
+    }
+
+    /// Where the namespace of the blamed policy comes from, if not from its own text.
+    fn namespace(&self, blamed: Span) -> Option<Note> {
+        let holds = |span: Span| {
+            span.file == blamed.file && span.start <= blamed.start && blamed.end <= span.end
+        };
+        let policy = self.scene.model.policies.iter().find(|policy| holds(policy.value.span()))?;
+        let (name, from) = (policy.namespace.name()?, policy.namespace_from()?);
+        let text = format!("namespace {name} from {}", self.sources.place(from));
+        Some(Note { heading: "tree", text })
     }
 
     fn why(&self, fix: &repair::Fix) -> String {

@@ -8,6 +8,7 @@ use clap::Args;
 use super::Streams;
 use crate::engine::{self, Enforcement};
 use crate::flow::Input;
+use crate::gitops::FaultKind;
 use crate::load::{self, Naming, Problem};
 use crate::model::{Model, Settings, parse_all};
 use crate::source::{FileId, Sources};
@@ -35,6 +36,9 @@ pub(super) struct TreeArguments {
     /// The namespace of policies that name none
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub default_namespace: String,
+    /// Which of several overlays to judge that cannot share a cluster, by the name of its folder [default: the first]
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
     /// Name files relative to the current folder, for `patch -p1`, and not to the root of the git work tree
     #[arg(long)]
     pub relative: bool,
@@ -42,8 +46,10 @@ pub(super) struct TreeArguments {
 
 /// Files as they were read.
 pub(super) struct Files {
-    /// Manifests, then inventories.
+    /// Manifests, then the rest of their repository, then inventories.
     pub sources: Sources,
+    /// The first file that was not asked for, but lies in the same repository.
+    pub first_around: FileId,
     /// The first file that is an inventory.
     pub first_inventory: FileId,
     /// What could not be read.
@@ -57,9 +63,11 @@ impl TreeArguments {
     pub(super) fn read(&self) -> Files {
         let naming = Naming::new(&std::env::current_dir().unwrap_or_default(), self.relative);
         let (mut sources, mut problems) = load::manifests(&self.paths, &naming);
+        let first_around = FileId(sources.len() as u32);
+        load::surroundings(&self.paths, &naming, &mut sources);
         let first_inventory = FileId(sources.len() as u32);
         problems.extend(load::inventories(&self.inventory, &mut sources));
-        Files { sources, first_inventory, problems, naming }
+        Files { sources, first_around, first_inventory, problems, naming }
     }
 
     /// How the cluster is set up.
@@ -73,7 +81,16 @@ impl TreeArguments {
 
     /// What reading manifests depends on.
     pub(super) fn settings(&self) -> Settings {
-        Settings { default_namespace: self.default_namespace.clone() }
+        let naming = Naming::new(&std::env::current_dir().unwrap_or_default(), self.relative);
+        let components = |name: &str| name.split('/').map(str::to_owned).collect::<Vec<_>>();
+        Settings {
+            default_namespace: self.default_namespace.clone(),
+            variants: match &self.variant {
+                Some(name) => vec![name.clone()],
+                None => self.paths.iter().flat_map(|path| components(&naming.name(path))).collect(),
+            },
+            root: naming.base().to_owned(),
+        }
     }
 }
 
@@ -85,7 +102,7 @@ impl Files {
 
     /// Makes a model of the trees.
     pub(super) fn model<'s>(&self, trees: &'s [Tree<'s>], settings: &Settings) -> Model<'s> {
-        Model::read(trees, self.first_inventory, settings)
+        Model::read(&self.sources, trees, [self.first_around, self.first_inventory], settings)
     }
 
     /// Tells what could not be read. Whether the run can go on: no when
@@ -120,7 +137,7 @@ impl Files {
     pub(super) fn tell_broken(&self, trees: &[Tree<'_>], streams: &mut Streams<'_>) -> io::Result<()> {
         for error in trees.iter().flat_map(|tree| &tree.errors) {
             let source = &self.sources[error.span.file];
-            if source.text.contains("{{") {
+            if source.text.contains("{{") || error.span.file >= self.first_around {
                 continue;
             }
             let (line, column) = source.position(error.span.start);
@@ -128,6 +145,40 @@ impl Files {
                 streams.err,
                 "warning: {}:{line}:{column}: cannot read this as YAML: {}",
                 source.name, error.message
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Files {
+    /// Tells what the tree gets wrong where that bears on policies, and which of
+    /// several overlays is judged.
+    ///
+    /// # Errors
+    /// When the stream cannot be written.
+    pub(super) fn tell_tree(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
+        let place = |span| self.sources.place(span);
+        if let Some(judged) = model.variant() {
+            let names = model.tree().variants.join(" and ");
+            writeln!(
+                streams.err,
+                "note: {names} cannot share a cluster; {judged} is judged (--variant chooses another)"
+            )?;
+        }
+        for fault in model.faults() {
+            write!(streams.err, "warning: {}: {}", place(fault.place), fault.kind)?;
+            match &fault.kind {
+                FaultKind::DuplicateObject { first, .. } => writeln!(streams.err, ", see {}", place(*first))?,
+                _ => writeln!(streams.err)?,
+            }
+        }
+        for (policy, change) in model.changed() {
+            writeln!(
+                streams.err,
+                "warning: {}: this changes policy {} in a way that is not evaluated; it is judged as it is written",
+                place(change),
+                policy.title()
             )?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `policyfix lint`: mistakes that need no flow to see, and their mends.
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -208,7 +208,7 @@ fn report(
     streams: &mut Streams<'_>,
 ) -> io::Result<Exit> {
     let trees = parse_all(sources);
-    let model = crate::model::Model::read(&trees, first_inventory, &setup.settings);
+    let model = crate::model::Model::read(sources, &trees, [first_inventory; 2], &setup.settings);
     let context = Context::new(&model, &trees, sources, first_inventory, options);
     let mut outcome = ask(&context, &setup.choice);
     if arguments.update_baseline {

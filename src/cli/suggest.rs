@@ -92,6 +92,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
     let model = files.model(&trees, &arguments.tree.settings());
+    files.tell_tree(&model, streams)?;
     if arguments.follow {
         return follow(arguments, &files, &trees, &model, streams);
     }

@@ -58,6 +58,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let trees = files.trees();
     let model = files.model(&trees, &arguments.tree.settings());
     files.tell_broken(&trees, streams)?;
+    files.tell_tree(&model, streams)?;
     let mut engine = model.engine(arguments.tree.engine_options());
     let mut others = arguments.other_versions(&model);
     let mut written = Ok(());

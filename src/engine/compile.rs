@@ -21,9 +21,11 @@ use crate::version::CiliumVersion;
 #[derive(Debug)]
 pub(super) struct CompiledPolicy {
     pub(super) refusals: Vec<Fault>,
+    /// Whether it takes part: it is neither refused nor left out by the tree.
+    pub(super) in_force: bool,
     /// The rules in force: none of a refused policy (`semantics.md` 1.2).
     pub(super) rules: Vec<CompiledRule>,
-    /// The rules that would be in force if the policy were not refused.
+    /// The rules that would be in force if the policy were.
     pub(super) refused: Vec<CompiledRule>,
 }
 
@@ -148,8 +150,9 @@ pub(super) fn compile(
     let refusals = refuse::refusals(policy, options.version);
     let compiler = Compiler { policy, index, options, resolver };
     let rules = policy.rules.iter().enumerate().map(|(i, rule)| compiler.rule(rule, i)).collect();
-    let (rules, refused) = if refusals.is_empty() { (rules, Vec::new()) } else { (Vec::new(), rules) };
-    CompiledPolicy { refusals, rules, refused }
+    let in_force = refusals.is_empty() && policy.not_applied.is_none();
+    let (rules, refused) = if in_force { (rules, Vec::new()) } else { (Vec::new(), rules) };
+    CompiledPolicy { refusals, in_force, rules, refused }
 }
 
 struct Compiler<'c, 's> {

@@ -21,7 +21,7 @@ pub struct Gates {
     pub peer: bool,
     /// The element is about the packet.
     pub packet: bool,
-    /// The policy is not refused.
+    /// The policy is neither refused nor left out by the tree.
     pub in_force: bool,
 }
 
@@ -45,7 +45,7 @@ impl Engine {
         let (subject, peer) = (self.at(subject), self.at(peer));
         let mut near = Vec::new();
         for policy in &self.policies {
-            let in_force = policy.refusals.is_empty();
+            let in_force = policy.in_force;
             for rule in policy.rules.iter().chain(&policy.refused) {
                 let about = rule.subject.matches(&subject.known) == Truth::Yes;
                 for element in rule.sides[side as usize].elements.iter().filter(|e| e.action == Action::Allow)
@@ -76,7 +76,7 @@ impl Engine {
     /// Whether a rule of a policy is about an identity, for certain, refused or not.
     pub fn is_about(&self, policy: u32, rule: u32, identity: IdentityId) -> bool {
         let policy = &self.policies[policy as usize];
-        let rules = if policy.refusals.is_empty() { &policy.rules } else { &policy.refused };
+        let rules = if policy.in_force { &policy.rules } else { &policy.refused };
         rules
             .get(rule as usize)
             .is_some_and(|rule| rule.subject.matches(&self.at(identity).known) == Truth::Yes)

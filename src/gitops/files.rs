@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 use rustc_hash::FxHashMap;
 
-use crate::source::{FileId, Source, Sources};
+use crate::source::{FileId, Source};
 
 /// The names under which kustomize looks for its file.
 const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
@@ -34,12 +34,16 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Takes in all files. `is_other` knows those that are no kustomization
-    /// though they are called like one.
-    pub(super) fn read(sources: &Sources, root: &Path, is_other: impl Fn(FileId) -> bool) -> Self {
+    /// Takes in the first files of a run. `is_other` knows those that are no
+    /// kustomization though they are called like one.
+    pub(super) fn read<'s>(
+        sources: impl Iterator<Item = (FileId, &'s Source)>,
+        root: &Path,
+        is_other: impl Fn(FileId) -> bool,
+    ) -> Self {
         let mut files = Self::default();
         files.folders.insert("".into(), Folder::default());
-        for (id, source) in sources.iter() {
+        for (id, source) in sources {
             files.add(id, path_in(source, root).into(), is_other(id));
         }
         files.scope = files.common_folder();
@@ -192,6 +196,7 @@ fn path_in(source: &Source, root: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Sources;
 
     #[test]
     fn paths_are_joined_without_looking_at_the_disk() {
@@ -207,7 +212,7 @@ mod tests {
         for name in ["a/apps/one/x.yaml", "a/apps/two/x.yaml"] {
             sources.add(Source::new(name.into(), name.into(), String::new()));
         }
-        let files = Files::read(&sources, Path::new(""), |_| false);
+        let files = Files::read(sources.iter(), Path::new(""), |_| false);
         assert!(files.would_hold("a/apps/three"));
         assert!(!files.would_hold("a/apps-more") && !files.would_hold("a/base") && !files.would_hold("../a"));
     }
@@ -218,7 +223,7 @@ mod tests {
         for name in ["x/one/apps/web/a.yaml", "x/two/apps/web/a.yaml"] {
             sources.add(Source::new(name.into(), name.into(), String::new()));
         }
-        let files = Files::read(&sources, Path::new(""), |_| false);
+        let files = Files::read(sources.iter(), Path::new(""), |_| false);
         assert_eq!(files.at_root("./apps/web", "x/two/flux/ks.yaml"), Some("x/two/apps/web"));
         assert_eq!(files.at_root("./x/one", ""), Some("x/one"));
         assert_eq!(files.at_root("./nowhere", ""), None);

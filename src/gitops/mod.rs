@@ -60,6 +60,9 @@ pub struct Placement<'t> {
     pub applied_by: Option<Span>,
     /// Which of the [`Tree::variants`] it belongs to; `None` when to all.
     pub variant: Option<usize>,
+    /// Which start of the walk leads here: what shares one is applied together.
+    /// `None` for what lies there by itself.
+    pub start: Option<usize>,
 }
 
 /// The namespace of an object.
@@ -182,4 +185,10 @@ impl<'t> Tree<'t> {
     pub fn placements(&self, object: usize) -> &[Placement<'t>] {
         self.placements.get(object).map_or(&[], Vec::as_slice)
     }
+}
+
+/// The policies that stand in the values of releases among these objects, in
+/// the order in which [`Tree::objects`] holds them behind the others.
+pub fn embedded<'t>(objects: &[Object<'t>]) -> Vec<Object<'t>> {
+    objects.iter().flat_map(helm::embedded).map(|policy| policy.object).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::kinds::is_cluster_wide;
 use super::render::{Rendition, unevaluated};
 use super::variables::{Substituted, Variables, substitute};
-use super::variants::EntryId;
+use super::variants::{BY_HAND, EntryId};
 use super::{Applied, Namespace, NotApplied, Placement, UnknownNamespace, is_template};
 use crate::manifest::Object;
 use crate::source::Span;
@@ -54,6 +54,7 @@ pub(super) fn placement<'t>(item: &Rendition<'t>, object: &Object<'t>, context: 
         variables,
         applied_by: context.applied_by,
         variant: None,
+        start: (context.entry != BY_HAND).then_some(context.entry),
     }
 }
 

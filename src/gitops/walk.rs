@@ -62,9 +62,9 @@ pub(super) fn read<'t>(
     root: &Path,
 ) -> Tree<'t> {
     let documents: FxHashMap<FileId, &'t Document<'t>> = documents.iter().map(|d| (d.file, d)).collect();
-    let files = Files::read(sources, root, |id| {
-        documents.get(&id).is_some_and(|document| flux::is_of_flux(document))
-    });
+    let given = sources.iter().filter(|(id, _)| documents.contains_key(id));
+    let files =
+        Files::read(given, root, |id| documents.get(&id).is_some_and(|document| flux::is_of_flux(document)));
     let mut by_file: FxHashMap<FileId, Vec<usize>> = FxHashMap::default();
     for (at, object) in objects.iter().enumerate() {
         by_file.entry(file_of(object)).or_default().push(at);

@@ -88,7 +88,7 @@ impl Baseline {
 impl Entry {
     fn of(context: &Context<'_, '_>, found: &Found) -> Self {
         let span = found.primary.span;
-        let object = context.model.objects.iter().find(|object| {
+        let object = context.model.objects().iter().find(|object| {
             let own = object.value.full_span();
             own.file == span.file && (own.start..=own.end).contains(&span.start)
         });

@@ -89,7 +89,7 @@ impl<'c, 's> Context<'c, 's> {
         first_inventory: FileId,
         options: &'c Options,
     ) -> Self {
-        let deployed_by_tools = model.objects.iter().any(is_deployment_tool)
+        let deployed_by_tools = model.objects().iter().any(is_deployment_tool)
             || sources.iter().any(|(_, source)| is_kustomization(&source.name));
         Self {
             model,
@@ -129,7 +129,7 @@ impl<'c, 's> Context<'c, 's> {
     pub fn shape(&self) -> &[(usize, Vec<SchemaError>)] {
         self.shape.get_or_init(|| {
             self.model
-                .objects
+                .objects()
                 .par_iter()
                 .enumerate()
                 .filter_map(|(at, object)| {

@@ -35,7 +35,7 @@ pub fn mend(
     for _ in 0..MOST_PASSES {
         let texts = {
             let trees = parse_all(&current);
-            let model = Model::read(&trees, first_inventory, settings);
+            let model = Model::read(&current, &trees, [first_inventory; 2], settings);
             let context = Context::new(&model, &trees, &current, first_inventory, options);
             let outcome = run(&context, choice);
             mended_texts(&context, &outcome.findings, safety)

@@ -52,6 +52,8 @@ pub fn decode<'s>(object: &Object<'s>, context: Context<'_, 's>) -> Option<Polic
         rules,
         has_rules,
         faults: decoder.faults,
+        not_applied: None,
+        changed_by: None,
     })
 }
 

@@ -89,9 +89,21 @@ pub struct Policy<'s> {
     pub has_rules: bool,
     /// What is wrong with the object whatever the version.
     pub faults: Vec<Fault>,
+    /// Why nothing brings it into the cluster, and the place that decides so;
+    /// `None` when something does. Then it takes no part in any verdict.
+    pub not_applied: Option<Spanned<String>>,
+    /// A patch that changes more of it than its metadata, and is not evaluated.
+    pub changed_by: Option<Span>,
 }
 
 impl Policy<'_> {
+    /// The place that gives it its namespace, where that is not its own text.
+    pub fn namespace_from(&self) -> Option<Span> {
+        let Namespace::Known(_, Some(from)) = &self.namespace else { return None };
+        let own = self.value.path(&["metadata", "namespace"]).map(Value::span);
+        (own != Some(*from)).then_some(*from)
+    }
+
     /// `namespace/name`, or the name alone for a cluster-wide policy.
     pub fn title(&self) -> String {
         match self.namespace.name() {

@@ -42,6 +42,8 @@ pub enum Origin<'s> {
     Expression(Value<'s>),
     /// Cilium adds it; nobody wrote it (2.4, 2.5).
     Injected,
+    /// The tree adds it on the way to the cluster: it is written elsewhere.
+    Added,
 }
 
 /// The operators of a selector.

@@ -252,7 +252,7 @@ fn list_in_kustomization(
     let own = &prover.sources[sibling];
     let own_folder = own.path.parent()?;
     let own_name = own.path.file_name()?.to_str()?;
-    for object in &prover.scene.model.objects {
+    for object in prover.scene.model.objects() {
         let file = object.value.tree().file;
         if !object.kind.starts_with("Kustomization") || prover.sources[file].path.parent() != Some(own_folder)
         {

@@ -64,11 +64,13 @@ pub(super) fn element_index(
         let own: Vec<u16> = scene.ports(subject).iter().map(|port| port.number).collect();
         let rank = |port: u16| own.iter().position(|own| *own == port);
         if let Some(rank_of_new) = ports.first().and_then(|port| rank(port.port)) {
-            let later = |element: &Element<'_>| {
-                first_port(scene, subject, element).and_then(rank).is_some_and(|r| r > rank_of_new)
-            };
-            if let Some(index) = section.elements.iter().position(later) {
+            let ranks: Vec<Option<usize>> =
+                section.elements.iter().map(|own| first_port(scene, subject, own).and_then(rank)).collect();
+            if let Some(index) = ranks.iter().position(|own| own.is_some_and(|own| own > rank_of_new)) {
                 return index;
+            }
+            if let Some(index) = ranks.iter().rposition(|own| own.is_some_and(|own| own < rank_of_new)) {
+                return index + 1;
             }
         }
     }
@@ -79,7 +81,9 @@ pub(super) fn element_index(
         .collect();
     let names: Vec<String> = like.iter().map(|&i| element_key(&section.elements[i])).collect();
     let own = peers.first().map(peer_key).unwrap_or_default();
-    if let (Some(first), true) = (names.iter().position(|name| *name > own), names.is_sorted()) {
+    // One item is in no order yet: what is new comes behind it.
+    let ordered = names.len() > 1 && names.is_sorted();
+    if let (Some(first), true) = (names.iter().position(|name| *name > own), ordered) {
         return like[first];
     }
     if let Some(last) = like.last() {

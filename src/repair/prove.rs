@@ -8,7 +8,6 @@ use crate::diagnose::{Gap, Observed, Scene};
 use crate::engine::{IdentityId, Overlay, SideVerdict};
 use crate::finding::{FileChange, Splice};
 use crate::flow::Request;
-use crate::manifest::objects;
 use crate::policy::Policy;
 use crate::policy::ports::Literal;
 use crate::source::{FileId, Sources};
@@ -173,9 +172,7 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         let mut removed = Vec::new();
         let mut added: Vec<Policy<'_>> = Vec::new();
         for (file, tree) in files.iter().zip(&trees) {
-            let objects = objects(tree);
-            let new: Vec<Policy<'_>> =
-                objects.iter().filter_map(|object| self.scene.model.decode(object)).collect();
+            let new = self.scene.model.policies_of(tree);
             let mut old = self
                 .scene
                 .model
@@ -260,8 +257,7 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         let version = self.scene.engine.options().version;
         files.iter().any(|file| {
             let tree = parse(file.file.unwrap_or(FileId(u32::MAX)), &file.after);
-            let policies: Vec<Policy<'_>> =
-                objects(&tree).iter().filter_map(|object| self.scene.model.decode(object)).collect();
+            let policies = self.scene.model.policies_of(&tree);
             let rules = policies.iter().flat_map(|policy| &policy.rules).flat_map(|rule| &rule.sections);
             rules.flat_map(|section| section.port_lists()).any(|list| match request {
                 Request::Http { method, path, host } => {

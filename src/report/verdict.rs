@@ -1,5 +1,6 @@
 //! Verdicts of single flows: a table for people, one JSON object a flow for programs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -41,6 +42,12 @@ impl<'f> Judged<'f> {
         });
         let otherwise = otherwise(others, model, flow, &judgement);
         Self { flow, judgement, by, enforcing, otherwise }
+    }
+
+    /// The policies that it names, in order.
+    fn policies(&self) -> BTreeSet<u32> {
+        let by = self.by.iter().flatten().map(|place| place.policy);
+        by.chain(self.enforcing.iter().flatten().copied()).collect()
     }
 }
 
@@ -174,6 +181,14 @@ pub fn table_row(judged: &Judged<'_>, model: &Model<'_>, sources: &Sources) -> S
             );
         }
         row.push('\n');
+    }
+    for policy in judged.policies() {
+        let Some(policy) = model.policies.get(policy as usize) else { continue };
+        if let Some(from) = policy.namespace_from() {
+            let namespace = policy.namespace.name().unwrap_or_default();
+            let title = policy.title();
+            let _ = writeln!(row, "  note     {title}: namespace {namespace} from {}", sources.place(from));
+        }
     }
     row
 }

@@ -50,7 +50,7 @@ pub(super) fn place(requirement: &Requirement<'_>) -> Option<Span> {
     match requirement.origin {
         Origin::Label(entry) => Some(entry.key.span()),
         Origin::Expression(item) => item.get("key").map(|key| key.span()),
-        Origin::Injected => None,
+        Origin::Injected | Origin::Added => None,
     }
 }
 

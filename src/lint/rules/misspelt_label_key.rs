@@ -34,7 +34,7 @@ pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findi
             Origin::Expression(item) => {
                 item.get("key").map(|key| Editor::default().replace(key, meant.as_str()))
             }
-            Origin::Injected => None,
+            Origin::Injected | Origin::Added => None,
         };
         found.mend(Safety::Safe, format!("write {meant}"), change);
     }
@@ -44,7 +44,7 @@ fn written_key<'s>(requirement: &Requirement<'s>) -> Option<Value<'s>> {
     match requirement.origin {
         Origin::Label(entry) => Some(entry.key),
         Origin::Expression(item) => item.get("key"),
-        Origin::Injected => None,
+        Origin::Injected | Origin::Added => None,
     }
 }
 

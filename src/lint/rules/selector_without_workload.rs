@@ -126,7 +126,7 @@ fn propose(context: &Context<'_, '_>, found: &mut Found, selector: &Selector<'_>
                 Origin::Expression(item) => {
                     item.get("values").and_then(|values| values.items().next()).map(|item| item.value)
                 }
-                Origin::Injected => None,
+                Origin::Injected | Origin::Added => None,
             };
             found.mend(
                 Safety::Unsafe,

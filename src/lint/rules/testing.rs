@@ -38,7 +38,7 @@ pub(in crate::lint) fn told_in(version: Option<CiliumVersion>, text: &str) -> Ve
     let sources = sources(text);
     let trees = parse_all(&sources);
     let end = FileId(sources.len() as u32);
-    let model = Model::read(&trees, end, &Settings::default());
+    let model = Model::read(&sources, &trees, [end; 2], &Settings::default());
     let mut options = Options { version_is_given: version.is_some(), ..Options::default() };
     options.engine.version = version.unwrap_or_default();
     let context = Context::new(&model, &trees, &sources, end, &options);

@@ -34,7 +34,7 @@ impl<'t> Unknown<'t> {
 pub(super) fn all<'x, 's>(context: &'x Context<'_, 's>) -> impl Iterator<Item = Unknown<'s>> + use<'x, 's> {
     let model = context.model;
     context.shape().iter().flat_map(move |(at, errors)| {
-        let object = &model.objects[*at];
+        let object = &model.objects()[*at];
         errors.iter().filter(|error| error.message.contains(UNKNOWN)).filter_map(|error| {
             let entry = entry_at(object.value, &error.pointer)?;
             Some(Unknown { kind: Kind::of(object)?, entry, message: error.message.clone() })

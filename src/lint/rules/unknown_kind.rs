@@ -23,7 +23,7 @@ pub(in crate::lint) fn check<'c, 's>(
     _: &mut Judge<'_, 'c, 's>,
     findings: &mut Findings<'_>,
 ) {
-    for object in context.model.objects.iter().filter(|o| context.is_reported(o.value.tree().file)) {
+    for object in context.model.objects().iter().filter(|o| context.is_reported(o.value.tree().file)) {
         match POLICIES.iter().find(|(kind, _)| *kind == object.kind) {
             Some((kind, version)) => wrong_group(object, kind, version, findings),
             None => misspelt(object, findings),

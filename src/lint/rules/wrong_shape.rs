@@ -20,7 +20,7 @@ pub(in crate::lint) fn check<'c, 's>(
     findings: &mut Findings<'_>,
 ) {
     for (at, errors) in context.shape() {
-        let Some(object) = context.model.objects.get(*at) else { continue };
+        let Some(object) = context.model.objects().get(*at) else { continue };
         for error in errors.iter().filter(|error| !error.message.contains(UNKNOWN)) {
             let found = findings.add(error.span, error.message.clone(), "the API server refuses this");
             if let Some(value) = value_at(object.value, &error.pointer) {

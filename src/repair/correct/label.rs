@@ -143,7 +143,7 @@ impl<'s> Case<'_, '_, 's> {
                     .filter(|value| value.text().is_some_and(|text| dead(&text)))
                     .min_by_key(|value| slips(&value.text().unwrap_or_default(), observed))
             }
-            Origin::Injected => None,
+            Origin::Injected | Origin::Added => None,
         }
     }
 }

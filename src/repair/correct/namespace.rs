@@ -21,6 +21,10 @@ impl<'m, 's> Case<'_, 'm, 's> {
             return Vec::new();
         }
         let Some(value) = policy.value.path(&["metadata", "namespace"]) else { return Vec::new() };
+        // What a kustomization or Flux says cannot be mended here.
+        if value.span() != *span {
+            return Vec::new();
+        }
         let blame = Label { span: *span, text: format!("selects nobody here; its pods live in {to}") };
         let candidate = self.candidate(
             Operator::MovePolicy,

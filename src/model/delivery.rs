@@ -1,0 +1,368 @@
+//! What becomes of each object on its way to the cluster: which of its
+//! placements count in the overlay that is judged, and how they are read into
+//! policies. An edited text is read the same way: its objects are matched with
+//! those of the file by their order.
+
+use std::borrow::Cow;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Settings;
+use crate::gitops::{
+    self, AddedLabel, Applied, LabelReach, NotApplied, Placement, Release, is_template, substitute,
+};
+use crate::inventory::{self, Inventory, Pair, Rendered, Workload};
+use crate::manifest::{Object, Text, objects};
+use crate::policy::selector::{Operator, Origin, Requirement, Selector};
+use crate::policy::{Context, Namespace, Peer, Policy, PolicyKind, Subject, decode, is_policy};
+use crate::source::{FileId, Sources, Span, Spanned};
+use crate::yaml::Tree;
+
+/// What the whole tree does to its objects.
+#[derive(Debug)]
+pub(super) struct Delivery<'s> {
+    tree: gitops::Tree<'s>,
+    /// The variant that is judged: placements of others are for another cluster.
+    variant: Option<usize>,
+    /// The objects of each file, in order: those that stand by themselves, then
+    /// those in the values of releases.
+    by_file: FxHashMap<FileId, [Vec<usize>; 2]>,
+    /// The first file that was not asked for.
+    first_around: FileId,
+    /// The starts that lead to what was asked for.
+    starts: FxHashSet<usize>,
+}
+
+impl<'s> Delivery<'s> {
+    /// Reads what the tree does to its objects. Files from `first_around` on
+    /// count where they bear on the others, and only then.
+    pub(super) fn read(
+        sources: &Sources,
+        documents: &'s [Tree<'s>],
+        first_around: FileId,
+        settings: &Settings,
+    ) -> Self {
+        let whole = Self::new(sources, documents, first_around, settings);
+        let own = documents.get(..first_around.0 as usize).filter(|own| own.len() < documents.len());
+        match own {
+            Some(own) if !whole.hangs_on_surroundings() => Self::new(sources, own, first_around, settings),
+            _ => whole,
+        }
+    }
+
+    fn new(sources: &Sources, documents: &'s [Tree<'s>], first_around: FileId, settings: &Settings) -> Self {
+        let objects = super::all_objects(documents);
+        let written = objects.len();
+        let tree = gitops::Tree::read(sources, documents, objects, &settings.root);
+        let mut by_file: FxHashMap<FileId, [Vec<usize>; 2]> = FxHashMap::default();
+        let mut starts = FxHashSet::default();
+        for (at, object) in tree.objects.iter().enumerate() {
+            let file = object.value.tree().file;
+            let [own, embedded] = by_file.entry(file).or_default();
+            if at < written {
+                own.push(at)
+            } else {
+                embedded.push(at)
+            }
+            let bears = |placement: &&Placement<'_>| {
+                file < first_around || says(placement).any(|place| place.file < first_around)
+            };
+            starts.extend(tree.placements(at).iter().filter(bears).filter_map(|placement| placement.start));
+        }
+        let variants = &tree.variants;
+        let wanted = settings.variants.iter();
+        let named = wanted.filter_map(|wanted| variants.iter().position(|name| **name == **wanted)).next();
+        let variant = named.or_else(|| (!variants.is_empty()).then_some(0));
+        Self { tree, variant, by_file, first_around, starts }
+    }
+
+    /// Whether anything that was not asked for says something of what was: it
+    /// is applied together with it, or gives it its namespace, or leaves it out.
+    fn hangs_on_surroundings(&self) -> bool {
+        let is_around = |span: Span| span.file >= self.first_around;
+        (0..self.tree.objects.len()).any(|at| {
+            let object_is_around = self.is_around(at);
+            self.tree.placements(at).iter().any(|placement| match object_is_around {
+                true => placement.start.is_some_and(|start| self.starts.contains(&start)),
+                false => says(placement).any(is_around),
+            })
+        })
+    }
+
+    fn is_around(&self, at: usize) -> bool {
+        self.tree.objects.get(at).is_some_and(|object| object.value.tree().file >= self.first_around)
+    }
+
+    /// Whether an object takes part: it was asked for, or is applied together
+    /// with something that was.
+    pub(super) fn counts(&self, at: usize) -> bool {
+        let shares = |placement: &Placement<'_>| placement.start.is_some_and(|s| self.starts.contains(&s));
+        !self.is_around(at) || self.tree.placements(at).iter().any(shares)
+    }
+
+    /// The releases that take part.
+    pub(super) fn releases(&self) -> impl Iterator<Item = &Release> {
+        let places: FxHashSet<Span> = self
+            .tree
+            .objects
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| self.counts(*at))
+            .map(|(_, object)| object.place())
+            .collect();
+        self.tree.releases.iter().filter(move |release| places.contains(&release.place))
+    }
+
+    /// What is wrong with the tree where that bears on policies: two of one
+    /// name, and kustomizations that hold policies and cannot be followed.
+    pub(super) fn faults(&self) -> impl Iterator<Item = &gitops::Fault> {
+        let files: FxHashSet<FileId> = (0..self.tree.objects.len())
+            .filter(|at| self.counts(*at))
+            .filter_map(|at| Some(self.tree.objects.get(at)?.value.tree().file))
+            .collect();
+        let has_policies = self.tree.objects.iter().any(|object| is_policy(object).is_some());
+        self.tree.faults.iter().filter(move |fault| {
+            has_policies && (fault.place.file < self.first_around || files.contains(&fault.place.file))
+        })
+    }
+
+    /// What the tree says, faults and releases included.
+    pub(super) fn tree(&self) -> &gitops::Tree<'s> {
+        &self.tree
+    }
+
+    /// The name of the variant that is judged, where there are several.
+    pub(super) fn variant(&self) -> Option<&str> {
+        self.tree.variants.get(self.variant?).map(|name| &**name)
+    }
+
+    /// The placements of an object that count: those that reach the cluster;
+    /// where none does, one that says why not.
+    pub(super) fn placements(&self, at: usize) -> Vec<&Placement<'s>> {
+        let here = |placement: &&Placement<'s>| {
+            self.variant.is_none() || placement.variant.is_none() || placement.variant == self.variant
+        };
+        let all: Vec<_> = self.tree.placements(at).iter().filter(here).collect();
+        let (reaching, left): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|placement| !matches!(placement.applied, Applied::No(_)));
+        if reaching.is_empty() { left.into_iter().take(1).collect() } else { reaching }
+    }
+
+    /// The policies that an object of the tree becomes.
+    pub(super) fn policies(&self, at: usize, object: &Object<'s>, settings: &Settings) -> Vec<Policy<'s>> {
+        let placements = self.placements(at).into_iter();
+        placements.filter_map(|placement| self.policy(object, Some((at, placement)), settings)).collect()
+    }
+
+    /// The policies of a file as it would be with an edit, in the order in
+    /// which the model holds those of the file as it is.
+    pub(super) fn policies_of<'t>(&self, tree: &'t Tree<'t>, settings: &Settings) -> Vec<Policy<'t>> {
+        let written = objects(tree);
+        let embedded = gitops::embedded(&written);
+        let none = Default::default();
+        let known = self.by_file.get(&tree.file).unwrap_or(&none);
+        let mut policies = Vec::new();
+        for (objects, known) in [written, embedded].iter().zip(known) {
+            for (order, object) in objects.iter().enumerate() {
+                match known.get(order).copied().or_else(|| self.neighbour(known)) {
+                    Some(at) => {
+                        let placements = self.placements(at).into_iter();
+                        policies
+                            .extend(placements.filter_map(|p| self.policy(object, Some((at, p)), settings)));
+                    }
+                    None => policies.extend(self.policy(object, None, settings)),
+                }
+            }
+        }
+        policies
+    }
+
+    /// An object that an edit has added fares like the last policy of its file.
+    fn neighbour(&self, known: &[usize]) -> Option<usize> {
+        let is_one =
+            |at: &&usize| self.tree.objects.get(**at).is_some_and(|object| is_policy(object).is_some());
+        known.iter().rev().find(is_one).copied()
+    }
+
+    fn policy<'t>(
+        &self,
+        object: &Object<'t>,
+        placed: Option<(usize, &Placement<'_>)>,
+        settings: &Settings,
+    ) -> Option<Policy<'t>> {
+        let kind = is_policy(object)?;
+        let Some((at, placement)) = placed else {
+            return decode(object, Context { namespace: as_written(object, settings), substitute: &|t| t });
+        };
+        if matches!(placement.applied, Applied::No(NotApplied::Patch(_))) {
+            return None;
+        }
+        let replace = |text: Text<'t>| substitute(text.clone(), &placement.variables).known().unwrap_or(text);
+        let namespace = self.namespace(object, kind, at, placement, settings);
+        let mut policy = decode(object, Context { namespace, substitute: &replace })?;
+        if let Some(name) = &placement.name {
+            let is_renamed = self
+                .tree
+                .objects
+                .get(at)
+                .is_some_and(|written| written.name.as_ref().is_none_or(|own| *own.value != **name));
+            if is_renamed {
+                policy.name.value = Cow::Owned(name.to_string());
+            }
+        }
+        if let Applied::No(why) = placement.applied {
+            policy.not_applied = Some(Spanned::new(why.to_string(), place(why)));
+        }
+        policy.changed_by = placement.unevaluated.first().copied();
+        for label in placement.labels.iter().filter(|label| label.reach == LabelReach::Selectors) {
+            put_into_selectors(&mut policy, label);
+        }
+        Some(policy)
+    }
+
+    /// The namespace that an object ends up in. Its own text counts as long as
+    /// nothing in the tree overrules it.
+    fn namespace<'t>(
+        &self,
+        object: &Object<'t>,
+        kind: PolicyKind,
+        at: usize,
+        placement: &Placement<'_>,
+        settings: &Settings,
+    ) -> Namespace<'t> {
+        use gitops::{Namespace as Placed, UnknownNamespace as Why};
+        if kind == PolicyKind::Ccnp {
+            return Namespace::Clusterwide;
+        }
+        let written = self.tree.objects.get(at).and_then(|object| object.namespace.as_ref());
+        let is_own = |from: &Span| written.is_some_and(|own| own.span == *from);
+        let unknown = |why: Why| Namespace::Unknown(why.to_string());
+        match (&placement.namespace, &object.namespace) {
+            (Placed::Known { value, from }, _) if !is_own(from) => {
+                Namespace::Known(Cow::Owned(value.to_string()), Some(*from))
+            }
+            (Placed::Unknown(why @ (Why::Variable(from) | Why::Template(from))), _) if !is_own(from) => {
+                unknown(*why)
+            }
+            (_, Some(own)) => match substitute(own.value.clone(), &placement.variables).known() {
+                Some(name) if is_template(&name) => unknown(Why::Template(own.span)),
+                Some(name) => Namespace::Known(name, Some(own.span)),
+                None => unknown(Why::Variable(own.span)),
+            },
+            (Placed::Unknown(why), None) => unknown(*why),
+            (_, None) => as_written(object, settings),
+        }
+    }
+}
+
+/// The namespace by the object's own text (`semantics.md` 1.1).
+pub(super) fn as_written<'t>(object: &Object<'t>, settings: &Settings) -> Namespace<'t> {
+    match &object.namespace {
+        _ if is_policy(object) == Some(PolicyKind::Ccnp) => Namespace::Clusterwide,
+        Some(written) => Namespace::Known(written.value.clone(), Some(written.span)),
+        None => Namespace::Known(Cow::Owned(settings.default_namespace.clone()), None),
+    }
+}
+
+/// The places that say what becomes of an object.
+fn says(placement: &Placement<'_>) -> impl Iterator<Item = Span> {
+    let named = match placement.namespace {
+        gitops::Namespace::Known { from, .. } => Some(from),
+        _ => None,
+    };
+    let left_out = match placement.applied {
+        Applied::No(why) => Some(place(why)),
+        _ => None,
+    };
+    let labels = placement.labels.iter().map(|label| label.from);
+    let changes = placement.unevaluated.iter().copied();
+    named.into_iter().chain(left_out).chain(placement.applied_by).chain(labels).chain(changes)
+}
+
+/// The place that keeps an object from the cluster.
+fn place(why: NotApplied) -> Span {
+    match why {
+        NotApplied::Unlisted(place)
+        | NotApplied::Unapplied(place)
+        | NotApplied::UnusedComponent(place)
+        | NotApplied::Patch(place)
+        | NotApplied::Deleted(place) => place,
+    }
+}
+
+/// Takes an object that is no policy into the inventory, as the cluster gets it.
+pub(super) fn add_to_inventory(
+    inventory: &mut Inventory,
+    object: &Object<'_>,
+    placement: &Placement<'_>,
+    settings: &Settings,
+) {
+    let labels = |reaches: fn(LabelReach) -> bool| -> Vec<Pair> {
+        let reaching = placement.labels.iter().filter(|label| reaches(label.reach));
+        reaching.map(|label| (label.key.as_ref().into(), label.value.as_ref().into())).collect()
+    };
+    let written = object.name.as_ref().map_or("", |name| name.value.as_ref());
+    let rendered = Rendered {
+        namespace: placement.namespace.or(&settings.default_namespace).map(Cow::Borrowed),
+        name: Cow::Borrowed(placement.name.as_deref().unwrap_or(written)),
+        template_labels: labels(LabelReach::is_on_pods),
+        selector_labels: labels(|reach| reach == LabelReach::Selectors),
+        substitute: &|text| substitute(text, &placement.variables).known(),
+    };
+    inventory.add(inventory::Origin::Tree, object, &rendered);
+}
+
+/// The pods that a release likely makes.
+pub(super) fn likely_workloads(release: &Release) -> impl Iterator<Item = Workload> {
+    release.pods.iter().map(|pods| Workload {
+        kind: "HelmRelease".into(),
+        name: pods.name.clone(),
+        namespace: release.namespace.clone(),
+        pod_labels: pods.labels.clone(),
+        unknown_labels: Vec::new(),
+        service_account: pods.service_account.clone(),
+        host_network: false,
+        ports: Vec::new(),
+        addresses: Vec::new(),
+        origin: inventory::Origin::Likely,
+        place: release.place,
+    })
+}
+
+/// Kustomize puts labels into the selectors of a NetworkPolicy that have
+/// `matchLabels` already.
+fn put_into_selectors(policy: &mut Policy<'_>, label: &AddedLabel<'_>) {
+    if policy.kind != PolicyKind::Knp {
+        return;
+    }
+    for rule in &mut policy.rules {
+        if let Subject::Endpoints(selector) = &mut rule.subject {
+            let keys = ["podSelector", "matchLabels"];
+            let has_labels = rule.value.path(&keys).is_some();
+            put_into(selector, has_labels, label);
+        }
+        let elements = rule.sections.iter_mut().flat_map(|section| &mut section.elements);
+        for item in elements.flat_map(|element| &mut element.peers).flat_map(|field| &mut field.items) {
+            let has_labels = item.value.path(&["podSelector", "matchLabels"]).is_some();
+            if let Peer::Endpoints(selector) = &mut item.peer {
+                put_into(selector, has_labels, label);
+            }
+        }
+    }
+}
+
+fn put_into(selector: &mut Selector<'_>, has_labels: bool, label: &AddedLabel<'_>) {
+    if !has_labels {
+        return;
+    }
+    selector.requirements.retain(|own| {
+        !(own.source == "k8s" && own.key == label.key && matches!(own.origin, Origin::Label(_)))
+    });
+    selector.requirements.push(Requirement {
+        source: Text::Borrowed("k8s"),
+        key: Text::Owned(label.key.to_string()),
+        operator: Operator::In,
+        values: vec![Spanned::new(Text::Owned(label.value.to_string()), label.from)],
+        origin: Origin::Added,
+    });
+}
