@@ -48,6 +48,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "lint",
         &[
             "engine",
+            "explain",
             "finding",
             "flow",
             "gitops",
