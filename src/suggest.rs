@@ -192,9 +192,8 @@ impl Teller<'_, '_, '_, '_> {
 
     /// Where the namespace of the blamed policy comes from, if not from its own text.
     fn namespace(&self, blamed: Span) -> Option<Note> {
-        let holds = |span: Span| {
-            span.file == blamed.file && span.start <= blamed.start && blamed.end <= span.end
-        };
+        let holds =
+            |span: Span| span.file == blamed.file && span.start <= blamed.start && blamed.end <= span.end;
         let policy = self.scene.model.policies.iter().find(|policy| holds(policy.value.span()))?;
         let (name, from) = (policy.namespace.name()?, policy.namespace_from()?);
         let text = format!("namespace {name} from {}", self.sources.place(from));

@@ -112,7 +112,7 @@ impl Found {
 
 /// Words in a row, as a sentence lists them: `a`, `a and b`, `a, b and c`; the
 /// rest of a long row is counted.
-pub fn listed(words: &[String]) -> String {
+pub(super) fn listed(words: &[String]) -> String {
     const MOST: usize = 4;
     match words {
         [] => String::new(),
@@ -123,6 +123,6 @@ pub fn listed(words: &[String]) -> String {
 }
 
 /// A text in quotes, for messages.
-pub fn quoted(text: &Text<'_>) -> String {
+pub(super) fn quoted(text: &Text<'_>) -> String {
     format!("{text:?}")
 }
