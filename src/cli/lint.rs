@@ -1,6 +1,6 @@
 //! `policyfix lint`: mistakes that need no flow to see, and their mends.
 
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::Args;

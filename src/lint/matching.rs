@@ -7,7 +7,7 @@ use crate::policy::is_unknown;
 use crate::policy::selector::{Operator, Requirement};
 
 /// Whether an identity with these labels meets all requirements.
-pub fn matches(requirements: &[Requirement<'_>], labels: &[Label]) -> Truth {
+pub(super) fn matches(requirements: &[Requirement<'_>], labels: &[Label]) -> Truth {
     Truth::all(requirements.iter().map(|requirement| holds(requirement, labels)))
 }
 
@@ -40,13 +40,13 @@ fn lists(requirement: &Requirement<'_>, value: &str) -> Truth {
 }
 
 /// Whether no identity can meet the requirements of both.
-pub fn exclude_each_other(a: &[Requirement<'_>], b: &[Requirement<'_>]) -> bool {
+pub(super) fn exclude_each_other(a: &[Requirement<'_>], b: &[Requirement<'_>]) -> bool {
     a.iter().any(|one| b.iter().any(|other| contradict(one, other)))
 }
 
 /// Whether no identity can meet both requirements. Keys of source `any` and of
 /// a written source may be the same label.
-pub fn contradict(a: &Requirement<'_>, b: &Requirement<'_>) -> bool {
+pub(super) fn contradict(a: &Requirement<'_>, b: &Requirement<'_>) -> bool {
     let same_label = a.key == b.key && (a.source == b.source || a.source == "any" || b.source == "any");
     if !same_label || is_unknown(&a.key) || has_unknown_value(a) || has_unknown_value(b) {
         return false;
@@ -68,7 +68,7 @@ fn has_unknown_value(requirement: &Requirement<'_>) -> bool {
 
 /// The labels of a pod that meets the requirements, as far as they demand any;
 /// `None` where a variable hides one.
-pub fn witness(requirements: &[Requirement<'_>]) -> Option<Vec<Label>> {
+pub(super) fn witness(requirements: &[Requirement<'_>]) -> Option<Vec<Label>> {
     let mut labels: Vec<Label> = Vec::new();
     for requirement in requirements {
         let value = match requirement.operator {

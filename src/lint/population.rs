@@ -85,7 +85,7 @@ impl<'c> Population<'c> {
 }
 
 /// The namespace that a selector asks for, where it asks for one by name.
-pub fn asked_namespaces<'r>(requirements: &'r [Requirement<'_>]) -> Option<Vec<&'r str>> {
+pub(super) fn asked_namespaces<'r>(requirements: &'r [Requirement<'_>]) -> Option<Vec<&'r str>> {
     let asked = requirements.iter().find(|r| r.operator == Operator::In && r.key == NAMESPACE)?;
     Some(asked.values.iter().map(|value| value.value.as_ref()).collect())
 }

@@ -10,7 +10,7 @@ use crate::policy::selector::Requirement;
 use crate::policy::{Policy, Rule, is_unknown};
 
 /// The subjects of some rules of the tree.
-pub struct Subjects<'c, 's> {
+pub(super) struct Subjects<'c, 's> {
     by_namespace: FxHashMap<Box<str>, Vec<usize>>,
     anywhere: Vec<usize>,
     list: Vec<(&'c Policy<'s>, Vec<Requirement<'s>>)>,
@@ -19,7 +19,7 @@ pub struct Subjects<'c, 's> {
 impl<'c, 's> Subjects<'c, 's> {
     /// The subjects of all rules with a property, in every policy of the tree
     /// and of the cluster.
-    pub fn of(context: &Context<'c, 's>, has: impl Fn(&Rule<'s>) -> bool) -> Self {
+    pub(super) fn of(context: &Context<'c, 's>, has: impl Fn(&Rule<'s>) -> bool) -> Self {
         let mut subjects =
             Self { by_namespace: FxHashMap::default(), anywhere: Vec::new(), list: Vec::new() };
         for policy in &context.model.policies {
@@ -46,7 +46,7 @@ impl<'c, 's> Subjects<'c, 's> {
     }
 
     /// The policies with a rule that may be about the same pods as these requirements.
-    pub fn that_may_be<'q>(
+    pub(super) fn that_may_be<'q>(
         &'q self,
         subject: &'q [Requirement<'s>],
     ) -> impl Iterator<Item = &'c Policy<'s>> + use<'q, 'c, 's> {
@@ -63,7 +63,7 @@ impl<'c, 's> Subjects<'c, 's> {
     }
 
     /// Whether one of them may be about the same pods.
-    pub fn any_may_be(&self, subject: &[Requirement<'s>]) -> bool {
+    pub(super) fn any_may_be(&self, subject: &[Requirement<'s>]) -> bool {
         self.that_may_be(subject).next().is_some()
     }
 }
