@@ -34,7 +34,7 @@ fn measure(policies: u32) {
         sources.add(Source::new(name.clone().into(), name, policy(number)));
     }
     let trees = parse_all(&sources);
-    let model = Model::read(&trees, FileId(policies), &Settings::default());
+    let model = Model::read(&sources, &trees, [FileId(policies); 2], &Settings::default());
     let compile = best(|| {
         black_box(model.engine(Options::default()));
     });
@@ -117,7 +117,7 @@ fn endpoint(number: u32) -> Identity {
     }
     let labels = vec![
         Label::k8s("app", &format!("app-{}", number / NAMESPACES % 20)),
-        Label::k8s("tier", if number % 2 == 0 { "front" } else { "back" }),
+        Label::k8s("tier", if number.is_multiple_of(2) { "front" } else { "back" }),
         Label::k8s(NAMESPACE, &format!("team-{}", number % NAMESPACES)),
         Label::k8s(CLUSTER, "default"),
     ];

@@ -71,7 +71,7 @@ fn run(texts: &[(String, String)], size: Size) -> (Duration, Duration, Suggestio
     }
     let start = Instant::now();
     let trees = parse_all(&sources);
-    let model = Model::read(&trees, FileId(sources.len() as u32), &Settings::default());
+    let model = Model::read(&sources, &trees, [FileId(sources.len() as u32); 2], &Settings::default());
     let read = start.elapsed();
     let flows = (0..size.drops).map(|number| drop_of(number, size)).collect();
     let start = Instant::now();
@@ -131,7 +131,7 @@ fn texts(size: Size) -> Vec<(String, String)> {
 fn drop_of(number: u32, size: Size) -> Distinct {
     let to = subject(number % size.policies, size);
     let from = (to + 1 + number / size.policies * 37) % size.workloads;
-    let wrong_port = number % size.policies % 5 == 0;
+    let wrong_port = (number % size.policies).is_multiple_of(5);
     // Who is named on the right port is not dropped there, but calls another.
     let port = if number < size.policies && !wrong_port { 9090 } else { 8080 };
     let flow = Flow {

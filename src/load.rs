@@ -137,7 +137,9 @@ pub fn surroundings(paths: &[PathBuf], naming: &Naming, sources: &mut Sources) {
             Some(Source::new(path, name, text))
         })
         .collect();
-    read.into_iter().for_each(|source| drop(sources.add(source)));
+    for source in read {
+        sources.add(source);
+    }
 }
 
 /// Reads `kubectl get` output; `-` is standard input.

@@ -146,7 +146,7 @@ fn outcome(manifests: &[Value]) -> Outcome {
     let mut sources = Sources::default();
     sources.add(Source::new("a.yaml".into(), "a.yaml".into(), text));
     let trees = parse_all(&sources);
-    let model = Model::read(&trees, FileId(1), &Settings::default());
+    let model = Model::read(&sources, &trees, [FileId(1); 2], &Settings::default());
     assert_eq!(model.policies.len(), manifests.len());
     let mut engine = model.engine(Options::default());
     for policy in 0..model.policies.len() {

@@ -2,6 +2,8 @@
 //! byte, git applies it, and then nothing is left to mend.
 //! `SNAPSHOTS=overwrite` writes the diffs anew.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

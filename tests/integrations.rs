@@ -136,7 +136,13 @@ fn the_hooks_are_lint_and_lint_with_fixes() {
         .iter()
         .map(|hook| (hook["id"].as_str().unwrap(), hook["entry"].as_str().unwrap()))
         .collect();
-    assert_eq!(told, [("policyfix-lint", "policyfix lint"), ("policyfix-lint-fix", "policyfix lint --fix")]);
+    assert_eq!(
+        told,
+        [
+            ("policyfix-lint", "policyfix lint --changed"),
+            ("policyfix-lint-fix", "policyfix lint --fix --changed")
+        ]
+    );
 }
 
 /// Runs the real pre-commit, where it is installed, with the hooks as they

@@ -8,23 +8,25 @@ use crate::label::{CLUSTER, Label, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT}
 
 /// A workload: all identities that differ in nothing a selector should name.
 type Number = u32;
+/// A label, as key and value.
+type Pair = (Box<str>, Box<str>);
 
 /// The workloads behind all known identities.
 #[derive(Debug, Default)]
 pub struct Workloads {
     of: FxHashMap<IdentityId, Number>,
     /// Namespace, key and value to the workloads that carry the label there.
-    carriers: FxHashMap<(Box<str>, Box<str>, Box<str>), FxHashSet<Number>>,
+    carriers: FxHashMap<(Box<str>, Pair), FxHashSet<Number>>,
 }
 
 impl Workloads {
     /// Numbers the workloads of these identities.
     pub(super) fn of(engine: &Engine, everybody: &[IdentityId]) -> Self {
-        let mut numbers: FxHashMap<Vec<(Box<str>, Box<str>)>, Number> = FxHashMap::default();
+        let mut numbers: FxHashMap<Vec<Pair>, Number> = FxHashMap::default();
         let mut workloads = Self::default();
         for &id in everybody {
             let labels = &engine.identity(id).labels;
-            let mut named: Vec<(Box<str>, Box<str>)> = labels
+            let mut named: Vec<Pair> = labels
                 .iter()
                 .filter(|label| (is_stable(&label.key) && &*label.key != "job") || &*label.key == NAMESPACE)
                 .map(|label| (label.key.clone(), label.value.clone()))
@@ -45,7 +47,7 @@ impl Workloads {
     fn index(&mut self, labels: &[Label], number: Number) {
         let Some(namespace) = labels.iter().find(|label| &*label.key == NAMESPACE) else { return };
         for label in labels.iter().filter(|label| &*label.source == "k8s") {
-            let key = (namespace.value.clone(), label.key.clone(), label.value.clone());
+            let key = (namespace.value.clone(), (label.key.clone(), label.value.clone()));
             self.carriers.entry(key).or_default().insert(number);
         }
     }
@@ -58,7 +60,7 @@ impl Workloads {
     /// Whether these labels, in this namespace, mean the workload of an identity alone.
     pub fn mean_only(&self, id: IdentityId, namespace: &str, labels: &[(&str, &str)]) -> bool {
         let carriers = |(key, value): &(&str, &str)| {
-            self.carriers.get(&(namespace.into(), (*key).into(), (*value).into()))
+            self.carriers.get(&(namespace.into(), ((*key).into(), (*value).into())))
         };
         let sets: Vec<&FxHashSet<Number>> = labels.iter().filter_map(carriers).collect();
         let Some(smallest) = sets.iter().min_by_key(|set| set.len()) else { return false };

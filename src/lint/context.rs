@@ -54,7 +54,7 @@ pub struct Context<'c, 's> {
 
 /// An element of a policy with all that it stands in.
 #[derive(Clone, Copy)]
-pub(super) struct ElementAt<'p, 's> {
+pub(in crate::lint) struct ElementAt<'p, 's> {
     /// The rule.
     pub rule: &'p Rule<'s>,
     /// The section.
@@ -64,7 +64,7 @@ pub(super) struct ElementAt<'p, 's> {
 }
 
 /// Every element of a policy, in order.
-pub(super) fn elements<'p, 's>(policy: &'p Policy<'s>) -> impl Iterator<Item = ElementAt<'p, 's>> {
+pub(in crate::lint) fn elements<'p, 's>(policy: &'p Policy<'s>) -> impl Iterator<Item = ElementAt<'p, 's>> {
     policy.rules.iter().flat_map(|rule| {
         rule.sections.iter().flat_map(move |section| {
             section.elements.iter().map(move |element| ElementAt { rule, section, element })
@@ -73,7 +73,7 @@ pub(super) fn elements<'p, 's>(policy: &'p Policy<'s>) -> impl Iterator<Item = E
 }
 
 /// The selector of endpoints of a rule.
-pub(super) fn subject_selector<'p, 's>(rule: &'p Rule<'s>) -> Option<&'p Selector<'s>> {
+pub(in crate::lint) fn subject_selector<'p, 's>(rule: &'p Rule<'s>) -> Option<&'p Selector<'s>> {
     match &rule.subject {
         Subject::Endpoints(selector) => Some(selector),
         Subject::Nodes(_) | Subject::Unclear => None,

@@ -2,7 +2,6 @@
 //! several mends of one file can be made together.
 
 use crate::finding::{Label, Note, Safety, Severity};
-use crate::manifest::Text;
 use crate::source::Span;
 use crate::yaml::{Change, Refusal};
 
@@ -112,7 +111,7 @@ impl Found {
 
 /// Words in a row, as a sentence lists them: `a`, `a and b`, `a, b and c`; the
 /// rest of a long row is counted.
-pub(super) fn listed(words: &[String]) -> String {
+pub(in crate::lint) fn listed(words: &[String]) -> String {
     const MOST: usize = 4;
     match words {
         [] => String::new(),
@@ -120,9 +119,4 @@ pub(super) fn listed(words: &[String]) -> String {
         [first @ .., last] if words.len() <= MOST => format!("{} and {last}", first.join(", ")),
         _ => format!("{} and {} more", words[..MOST - 1].join(", "), words.len() - MOST + 1),
     }
-}
-
-/// A text in quotes, for messages.
-pub(super) fn quoted(text: &Text<'_>) -> String {
-    format!("{text:?}")
 }

@@ -129,8 +129,7 @@ fn reach(tree: &Tree<'_>, comment: u32, own_line: bool) -> std::ops::Range<u32> 
         .find(|root| is_head(root.start))
         .filter(|root| document.is_none_or(|d| root.start < d.end || d.root.is_none()))
         .filter(|root| {
-            text.get(at..root.start as usize)
-                .is_some_and(|between| between.lines().all(|line| is_blank_or_comment(line)))
+            text.get(at..root.start as usize).is_some_and(|between| between.lines().all(is_blank_or_comment))
         });
     if let Some(root) = head {
         return root.start..root.end.max(root.start + 1);

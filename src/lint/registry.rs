@@ -335,3 +335,18 @@ pub static RULES: &[Rule] = &[
         Check::Policy(r::version_change::check),
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_an_id_of_its_own_a_page_and_a_summary() {
+        for (at, rule) in RULES.iter().enumerate() {
+            assert!(rule.page().is_some(), "{}", rule.id);
+            assert!(RULES.iter().skip(at + 1).all(|other| other.id != rule.id), "{}", rule.id);
+            assert!(!rule.summary.is_empty() && !rule.summary.ends_with('.'), "{}", rule.id);
+            assert!(Family::NAMES.iter().all(|(name, _)| *name != rule.id), "{}", rule.id);
+        }
+    }
+}

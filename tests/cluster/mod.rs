@@ -57,7 +57,7 @@ pub(crate) fn json(path: &Path) -> Value {
 pub(crate) fn with_model<T>(files: &Files, look: impl FnOnce(&Sources, &Model<'_>) -> T) -> T {
     let sources = sources(files);
     let trees = parse_all(&sources);
-    let model = Model::read(&trees, FileId(sources.len() as u32), &Settings::default());
+    let model = Model::read(&sources, &trees, [FileId(sources.len() as u32); 2], &Settings::default());
     look(&sources, &model)
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Mended {
 pub(crate) fn mend(files: &Files, flows: Vec<Distinct>) -> Mended {
     let sources = sources(files);
     let trees = parse_all(&sources);
-    let model = Model::read(&trees, FileId(sources.len() as u32), &Settings::default());
+    let model = Model::read(&sources, &trees, [FileId(sources.len() as u32); 2], &Settings::default());
     let suggestion = suggest(&model, &trees, &sources, Options::default(), flows, Wishes::default());
     let mut mended = files.clone();
     for change in &suggestion.files {
