@@ -10,6 +10,7 @@ use crate::engine::{self, Enforcement};
 use crate::flow::Input;
 use crate::load::{self, Naming, Problem};
 use crate::model::{Model, Settings, parse_all};
+use crate::report::visible::visible;
 use crate::source::{FileId, Sources};
 use crate::version::CiliumVersion;
 use crate::yaml::Tree;
@@ -95,7 +96,12 @@ impl Files {
     /// When the stream cannot be written.
     pub fn tell_problems(&self, streams: &mut Streams<'_>) -> io::Result<bool> {
         for problem in &self.problems {
-            writeln!(streams.err, "error: cannot read {}: {}", problem.path.display(), problem.why)?;
+            writeln!(
+                streams.err,
+                "error: cannot read {}: {}",
+                visible(&problem.path.display().to_string()),
+                problem.why
+            )?;
         }
         Ok(!self.problems.iter().any(|problem| problem.named))
     }
@@ -117,7 +123,8 @@ impl Files {
             writeln!(
                 streams.err,
                 "warning: {}:{line}:{column}: cannot read this as YAML: {}",
-                source.name, error.message
+                visible(&source.name),
+                visible(&error.message)
             )?;
         }
         Ok(())
