@@ -11,6 +11,7 @@ use crate::flow::Input;
 use crate::gitops::FaultKind;
 use crate::load::{self, Naming, Problem};
 use crate::model::{Model, Settings, parse_all};
+use crate::report::visible::visible;
 use crate::source::{FileId, Sources};
 use crate::version::CiliumVersion;
 use crate::yaml::Tree;
@@ -113,7 +114,8 @@ impl Files {
     pub(super) fn tell_problems(&self, streams: &mut Streams<'_>) -> io::Result<bool> {
         for problem in &self.problems {
             let word = if problem.named { "error" } else { "warning" };
-            writeln!(streams.err, "{word}: cannot read {}: {}", problem.path.display(), problem.why)?;
+            let path = visible(&problem.path.display().to_string()).into_owned();
+            writeln!(streams.err, "{word}: cannot read {path}: {}", problem.why)?;
         }
         if self.problems.iter().any(|problem| problem.named) {
             return Ok(false);
@@ -144,7 +146,8 @@ impl Files {
             writeln!(
                 streams.err,
                 "warning: {}:{line}:{column}: cannot read this as YAML: {}",
-                source.name, error.message
+                visible(&source.name),
+                visible(&error.message)
             )?;
         }
         Ok(())

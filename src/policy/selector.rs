@@ -1,5 +1,7 @@
 //! Label selectors: how a key is read, and what makes one invalid.
 
+use rustc_hash::FxHashMap;
+
 use crate::manifest::Text;
 use crate::source::{Span, Spanned};
 use crate::yaml::{Entry, Value};
@@ -152,7 +154,7 @@ impl<'s> Selector<'s> {
     }
 
     fn match_labels(&mut self, labels: Value<'s>, reading: KeyReading, text: ReadText<'_, 's>) {
-        let first = self.requirements.len();
+        let mut known: FxHashMap<(Text<'s>, Text<'s>), usize> = FxHashMap::default();
         for entry in labels.entries() {
             let Some(key) = text(entry.key) else { continue };
             let (source, key) = read(key, reading);
@@ -160,11 +162,9 @@ impl<'s> Selector<'s> {
                 self.refuse(entry.value.span(), "the value of a label must be text");
                 continue;
             };
-            let same = self.requirements[first..]
-                .iter()
-                .position(|other| other.source == source && other.key == key);
-            if let Some(same) = same.map(|same| first + same) {
-                let Origin::Label(other) = self.requirements[same].origin else { continue };
+            let next = self.requirements.len();
+            let place = *known.entry((source.clone(), key.clone())).or_insert(next);
+            if let Some(Requirement { origin: Origin::Label(other), .. }) = self.requirements.get(place) {
                 let (other, this) = (other.key.text(), entry.key.text());
                 if other != this {
                     self.ambiguous = Some(entry.key.span());
@@ -173,17 +173,20 @@ impl<'s> Selector<'s> {
                 if other > this {
                     continue;
                 }
-                self.requirements.remove(same);
             }
             self.check_key(&source, &key, entry.key.span());
             self.check_value(&value, entry.value.span());
-            self.requirements.push(Requirement {
+            let requirement = Requirement {
                 source,
                 key,
                 operator: Operator::In,
                 values: vec![Spanned::new(value, entry.value.span())],
                 origin: Origin::Label(entry),
-            });
+            };
+            match self.requirements.get_mut(place) {
+                Some(same) => *same = requirement,
+                None => self.requirements.push(requirement),
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::visible::visible;
 use crate::flow::Summary;
 
 /// Tells which inputs and lines could not be read and how many events were
@@ -10,14 +11,19 @@ use crate::flow::Summary;
 /// # Errors
 /// When the stream cannot be written.
 pub fn tell_summary(summary: &Summary, inputs: &[String], out: &mut dyn Write) -> io::Result<()> {
-    let name = |input: u32| inputs.get(input as usize).map_or("?", String::as_str);
+    let name = |input: u32| inputs.get(input as usize).map_or_else(|| "?".to_owned(), |name| visible(name));
     for unreadable in &summary.unreadable {
-        writeln!(out, "error: cannot read flows from {}: {}", name(unreadable.input), unreadable.why)?;
+        writeln!(
+            out,
+            "error: cannot read flows from {}: {}",
+            name(unreadable.input),
+            visible(&unreadable.why)
+        )?;
     }
     for (kind, broken) in &summary.broken {
         writeln!(out, "warning: skipped {} ({}):", count(broken.count, "line"), kind.as_str())?;
         for line in &broken.first {
-            writeln!(out, "  {}:{}: {}", name(line.origin.input), line.origin.line, line.why)?;
+            writeln!(out, "  {}:{}: {}", name(line.origin.input), line.origin.line, visible(&line.why))?;
         }
         let more = broken.count - broken.first.len() as u64;
         if more > 0 {
@@ -33,7 +39,7 @@ pub fn tell_summary(summary: &Summary, inputs: &[String], out: &mut dyn Write) -
     }
     let nothing = summary.records == 0 && summary.unreadable.is_empty();
     if nothing {
-        writeln!(out, "warning: there is no flow in {}", inputs.join(", "))?;
+        writeln!(out, "warning: there is no flow in {}", visible(&inputs.join(", ")))?;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod verdict;
-mod visible;
+pub(crate) mod visible;
 mod wrap;
 pub mod write;
 

@@ -3,7 +3,7 @@
 
 /// A line with control characters, and those that turn the direction of
 /// writing, made visible. Tabs stay.
-pub(super) fn visible(line: &str) -> String {
+pub(crate) fn visible(line: &str) -> String {
     let visible = |char: char| match char {
         '\t' => '\t',
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(char)).unwrap_or(char::REPLACEMENT_CHARACTER),

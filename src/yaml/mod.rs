@@ -27,9 +27,12 @@ mod quote;
 pub mod scalar;
 mod second_reader;
 mod stream;
+mod unfolded;
 mod whole;
 
 use std::borrow::Cow;
+
+use rustc_hash::FxHashSet;
 
 pub use datum::{Datum, TooLarge};
 pub use edit::{Change, Editor, Refusal, Sharing};
@@ -357,15 +360,14 @@ impl<'t> Value<'t> {
     /// nesting is followed for every `<<` within a merge source, to a fixed depth.
     fn merged_entries(self) -> Vec<Entry<'t>> {
         let mut merged: Vec<Entry<'t>> = Vec::new();
-        self.collect_merged(&mut merged, 0);
-        if !merged.is_empty() {
-            let written: Vec<_> = self.written_entries().filter_map(|e| e.key.text()).collect();
-            merged.retain(|entry| entry.key.text().is_none_or(|key| !written.contains(&key)));
+        if self.written_entries().any(|entry| entry.key.is_merge_key()) {
+            let mut known = self.written_entries().filter_map(|entry| entry.key.text()).collect();
+            self.collect_merged(&mut merged, &mut known, 0);
         }
         merged
     }
 
-    fn collect_merged(self, merged: &mut Vec<Entry<'t>>, depth: usize) {
+    fn collect_merged(self, merged: &mut Vec<Entry<'t>>, known: &mut FxHashSet<Cow<'t, str>>, depth: usize) {
         const DEEPEST: usize = 8;
         if depth == DEEPEST {
             return;
@@ -378,13 +380,12 @@ impl<'t> Value<'t> {
             };
             for source in sources {
                 for mut entry in source.written_entries().filter(|e| !e.key.is_merge_key()) {
-                    let key = entry.key.text();
-                    if !merged.iter().any(|known| known.key.text() == key) {
+                    if entry.key.text().is_none_or(|key| known.insert(key)) {
                         entry.merged = true;
                         merged.push(entry);
                     }
                 }
-                source.collect_merged(merged, depth + 1);
+                source.collect_merged(merged, known, depth + 1);
             }
         }
     }

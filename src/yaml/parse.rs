@@ -12,9 +12,10 @@ use oxc_yaml_parser::ast::{Content, FlowSequenceEntry, MappingItem, Node as Pars
 use oxc_yaml_parser::{Allocator, Parser, Span as ParsedSpan};
 use rustc_hash::FxHashMap;
 
+use super::datum::TooLarge;
 use super::lifted::Lifted;
 use super::scalar::{Block, Chomping, Style};
-use super::{Comment, Document, EntryNode, ItemNode, Kind, Node, NodeId, Tree};
+use super::{Comment, Document, EntryNode, ItemNode, Kind, Node, NodeId, Tree, unfolded};
 use crate::source::{FileId, Span};
 
 /// The deepest nesting that is read; kubectl's own objects stay below 20.
@@ -136,7 +137,11 @@ fn read_piece(tree: &mut Tree<'_>, start: usize, lifted: &Lifted<'_>) -> Result<
     let mut documents = Vec::with_capacity(root.children.len());
     for document in &root.children {
         build.anchors.clear();
+        let first = build.tree.nodes.len();
         let node = document.body.content.as_deref().map(|node| build.node(node, 0));
+        if let Some(span) = unfolded::too_large(build.tree, first) {
+            build.refused.get_or_insert_with(|| SyntaxError { message: TooLarge.to_string(), span });
+        }
         let at = document.directives_end_marker.map_or(document.span.start, |m| {
             document.head.directives.first().map_or(m.start, |d| d.span.start)
         });

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::value::{Text, Word};
+use super::value::{Text, Word, unescaped};
 use super::{Fields, endpoint};
 use crate::flow::record::{Event, Unjudged};
 use crate::flow::{Denial, Outcome, Request, reason};
@@ -96,7 +96,7 @@ impl Fields<'_> {
     fn dropped(&self) -> Outcome {
         let code = match self.drop_reason_desc {
             Some(Word::Name(name)) if !name.is_empty() && name != reason::UNKNOWN => {
-                return reason::outcome(name);
+                return reason::outcome(&unescaped(name));
             }
             Some(Word::Number(code)) if code != 0 => Some(code),
             _ => None,

@@ -170,7 +170,12 @@ impl<'a> Message<'a> {
         }
         self.count?;
         let examples: Vec<RawExample> = serde_json::from_str(self.examples?).ok()?;
-        Some(examples.into_iter().map(|e| Example { input: e.input, line: e.line.0 }).collect())
+        let examples: Vec<Example> = examples
+            .into_iter()
+            .filter(|example| example.line.0 != 0)
+            .map(|example| Example { input: example.input, line: example.line.0 })
+            .collect();
+        (!examples.is_empty()).then_some(examples)
     }
 
     /// The record, if the message holds a flow.

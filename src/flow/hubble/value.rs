@@ -112,6 +112,14 @@ pub(super) fn text_of(raw: &str) -> &str {
     raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or_default()
 }
 
+/// The inside of a raw JSON string without its escapes; as it is where they are wrong.
+pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    serde_json::from_str(&format!("\"{raw}\"")).map_or(Cow::Borrowed(raw), Cow::Owned)
+}
+
 /// Reads raw JSON as a whole number, written as one or as a string.
 pub(super) fn number(raw: &str) -> Option<u64> {
     raw.trim_matches('"').parse().ok()
