@@ -1,6 +1,8 @@
 //! The laws of the fuzz targets on their corpus: seeds of our own, and what
 //! once broke a law.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 #[path = "../fuzz/src/laws.rs"]
 mod laws;
 

@@ -1,5 +1,7 @@
 //! Input that means harm, or that only machines write: every command must end
 //! in time, in bounded memory, with a message and one of its own exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![cfg(unix)]
 
 use std::ffi::OsStr;

@@ -114,7 +114,7 @@ impl Files {
     pub(super) fn tell_problems(&self, streams: &mut Streams<'_>) -> io::Result<bool> {
         for problem in &self.problems {
             let word = if problem.named { "error" } else { "warning" };
-            let path = visible(&problem.path.display().to_string()).into_owned();
+            let path = visible(&problem.path.display().to_string());
             writeln!(streams.err, "{word}: cannot read {path}: {}", problem.why)?;
         }
         if self.problems.iter().any(|problem| problem.named) {
