@@ -1,7 +1,7 @@
 //! The laws of the fuzz targets on their corpus: seeds of our own, and what
 //! once broke a law.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may fail, and says on which file")]
 
 #[path = "../fuzz/src/laws.rs"]
 mod laws;

@@ -319,7 +319,7 @@ fn what_is_named_and_cannot_be_read_is_wrong_usage() {
     }
     let closed = folder.path().join("closed");
     fs::create_dir(&closed).unwrap();
-    fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     let is_root = fs::read_dir(&closed).is_ok();
     if !is_root {
         for ended in read_tree(&closed) {

@@ -147,6 +147,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "explain",
             "finding",
             "flow",
+            "gitops",
             "inventory",
             "lint",
             "load",

@@ -4,7 +4,7 @@
 //! A target that reads manifests and flows takes both from one input: the
 //! manifests, a line `%%%`, the flows.
 #![allow(dead_code, reason = "each target is a program of its own and uses one of these")]
-#![allow(clippy::unwrap_used, reason = "a broken law panics")]
+#![allow(clippy::unwrap_used, clippy::len_zero, reason = "a broken law panics")]
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -193,5 +193,6 @@ fn sources(text: &str) -> Sources {
 
 fn with_model(sources: &Sources, look: impl FnOnce(Model<'_>, &[Tree<'_>])) {
     let trees = parse_all(sources);
-    look(Model::read(&trees, FileId(sources.len() as u32), &Settings::default()), &trees);
+    let none_beside = [FileId(sources.len() as u32); 2];
+    look(Model::read(sources, &trees, none_beside, &Settings::default()), &trees);
 }

@@ -161,16 +161,18 @@ impl Files {
     /// # Errors
     /// When the stream cannot be written.
     pub(super) fn tell_tree(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
-        let place = |span| self.sources.place(span);
+        let place = |span| visible(&self.sources.place(span).to_string());
         if let Some(judged) = model.variant() {
             let names = model.tree().variants.join(" and ");
             writeln!(
                 streams.err,
-                "note: {names} cannot share a cluster; {judged} is judged (--variant chooses another)"
+                "note: {} cannot share a cluster; {} is judged (--variant chooses another)",
+                visible(&names),
+                visible(judged)
             )?;
         }
         for fault in model.faults() {
-            write!(streams.err, "warning: {}: {}", place(fault.place), fault.kind)?;
+            write!(streams.err, "warning: {}: {}", place(fault.place), visible(&fault.kind.to_string()))?;
             match &fault.kind {
                 FaultKind::DuplicateObject { first, .. } => writeln!(streams.err, ", see {}", place(*first))?,
                 _ => writeln!(streams.err)?,
@@ -181,7 +183,7 @@ impl Files {
                 streams.err,
                 "warning: {}: this changes policy {} in a way that is not evaluated; it is judged as it is written",
                 place(change),
-                policy.title()
+                visible(&policy.title().to_string())
             )?;
         }
         Ok(())

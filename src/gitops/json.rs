@@ -133,15 +133,4 @@ mod tests {
             assert!(!operate(&mut target, &json(refused)), "{refused}");
         }
     }
-
-    #[test]
-    fn a_value_that_unfolds_without_end_is_refused() {
-        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
-        for level in 1..9 {
-            let below = format!("*a{}", level - 1);
-            text.push_str(&format!("a{level}: &a{level} [{}]\n", [below.as_str(); 10].join(", ")));
-        }
-        let tree = parse(FileId(0), &text);
-        assert!(to_json(tree.roots().next().unwrap().1).is_none());
-    }
 }
