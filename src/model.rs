@@ -136,6 +136,23 @@ impl<'s> Model<'s> {
         &self.delivery.tree().objects
     }
 
+    /// Those of them that take part: they were asked for, or are applied
+    /// together with something that was.
+    pub fn counting_objects(&self) -> impl Iterator<Item = &Object<'s>> {
+        let objects = self.objects().iter().enumerate();
+        objects.filter(|(at, _)| self.delivery.counts(*at)).map(|(_, object)| object)
+    }
+
+    /// Whether a file was asked for, and does not only lie around those that were.
+    pub fn is_asked_for(&self, file: FileId) -> bool {
+        self.delivery.is_asked_for(file)
+    }
+
+    /// Whether what lies around says something of what was asked for.
+    pub fn hangs_on_surroundings(&self) -> bool {
+        self.delivery.hangs_on_surroundings()
+    }
+
     /// What the tree does to its objects, with its faults.
     pub fn tree(&self) -> &gitops::Tree<'s> {
         self.delivery.tree()

@@ -103,7 +103,12 @@ impl Files {
 
     /// Makes a model of the trees.
     pub(super) fn model<'s>(&self, trees: &'s [Tree<'s>], settings: &Settings) -> Model<'s> {
-        Model::read(&self.sources, trees, [self.first_around, self.first_inventory], settings)
+        Model::read(&self.sources, trees, self.firsts(), settings)
+    }
+
+    /// The first file that was not asked for, and the first inventory.
+    pub(super) fn firsts(&self) -> [FileId; 2] {
+        [self.first_around, self.first_inventory]
     }
 
     /// Tells what could not be read. Whether the run can go on: no when

@@ -17,7 +17,7 @@ use crate::policy::{
     Element, Fault, Namespace, Policy, PolicyKind, Rule, Section, Selector, Subject, injection, refuse,
 };
 use crate::schema::{self, Kind, SchemaError};
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Source, Sources};
 use crate::version::CiliumVersion;
 use crate::yaml::Tree;
 
@@ -89,8 +89,11 @@ impl<'c, 's> Context<'c, 's> {
         first_inventory: FileId,
         options: &'c Options,
     ) -> Self {
-        let deployed_by_tools = model.objects().iter().any(is_deployment_tool)
-            || sources.iter().any(|(_, source)| is_kustomization(&source.name));
+        let is_own_kustomization =
+            |(file, source): (FileId, &Source)| model.is_asked_for(file) && is_kustomization(&source.name);
+        let deployed_by_tools = model.hangs_on_surroundings()
+            || model.counting_objects().any(is_deployment_tool)
+            || sources.iter().any(is_own_kustomization);
         Self {
             model,
             trees,
@@ -121,7 +124,9 @@ impl<'c, 's> Context<'c, 's> {
 
     /// Whether findings in this file are wanted.
     pub fn is_reported(&self, file: FileId) -> bool {
-        self.is_live(file) && self.options.reported.as_ref().is_none_or(|files| files.contains(&file))
+        self.is_live(file)
+            && self.model.is_asked_for(file)
+            && self.options.reported.as_ref().is_none_or(|files| files.contains(&file))
     }
 
     /// What each object has against the schema of its kind, for objects in

@@ -93,7 +93,7 @@ pub(super) fn asked_namespaces<'r>(requirements: &'r [Requirement<'_>]) -> Optio
 fn plain_namespaces(model: &Model<'_>, deployed_by_tools: bool) -> FxHashSet<Box<str>> {
     let mut plain: FxHashSet<Box<str>> =
         model.inventory.workloads().filter_map(|workload| workload.namespace.clone()).collect();
-    for object in model.objects() {
+    for object in model.counting_objects() {
         if !may_make_pods(object) {
             continue;
         }

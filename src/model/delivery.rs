@@ -78,7 +78,7 @@ impl<'s> Delivery<'s> {
 
     /// Whether anything that was not asked for says something of what was: it
     /// is applied together with it, or gives it its namespace, or leaves it out.
-    fn hangs_on_surroundings(&self) -> bool {
+    pub(super) fn hangs_on_surroundings(&self) -> bool {
         let is_around = |span: Span| span.file >= self.first_around;
         (0..self.tree.objects.len()).any(|at| {
             let object_is_around = self.is_around(at);
@@ -90,7 +90,12 @@ impl<'s> Delivery<'s> {
     }
 
     fn is_around(&self, at: usize) -> bool {
-        self.tree.objects.get(at).is_some_and(|object| object.value.tree().file >= self.first_around)
+        self.tree.objects.get(at).is_some_and(|object| !self.is_asked_for(object.value.tree().file))
+    }
+
+    /// Whether a file was asked for.
+    pub(super) fn is_asked_for(&self, file: FileId) -> bool {
+        file < self.first_around
     }
 
     /// Whether an object takes part: it was asked for, or is applied together

@@ -96,6 +96,6 @@ fn mend_once(safety: Safety, text: &str) -> String {
     let sources = sources(text);
     let end = FileId(sources.len() as u32);
     let choice = Choice::new(&[], &[], true).unwrap();
-    let mended = fix::mend(&sources, end, &Settings::default(), &Options::default(), &choice, safety);
+    let mended = fix::mend(&sources, [end; 2], &Settings::default(), &Options::default(), &choice, safety);
     mended[FileId(0)].text.clone()
 }
