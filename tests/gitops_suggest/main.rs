@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod embedded;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -22,18 +24,25 @@ fn repository(name: &str) -> tempfile::TempDir {
     folder
 }
 
-/// An end of a flow: `namespace/key=value`.
+/// A repository that is made up on the spot, in a git work tree of its own.
+fn made(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join(".git")).unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// An end of a flow: `namespace/key=value,key=value`.
 fn end(text: &str) -> serde_json::Value {
-    let (namespace, label) = text.split_once('/').unwrap();
-    serde_json::json!({
-        "namespace": namespace,
-        "pod_name": "pod",
-        "labels": [
-            format!("k8s:{label}"),
-            format!("k8s:io.kubernetes.pod.namespace={namespace}"),
-            "k8s:io.cilium.k8s.policy.cluster=default",
-        ],
-    })
+    let (namespace, labels) = text.split_once('/').unwrap();
+    let mut labels: Vec<String> = labels.split(',').map(|label| format!("k8s:{label}")).collect();
+    labels.push(format!("k8s:io.kubernetes.pod.namespace={namespace}"));
+    labels.push("k8s:io.cilium.k8s.policy.cluster=default".to_owned());
+    serde_json::json!({"namespace": namespace, "pod_name": "pod", "labels": labels})
 }
 
 /// Runs a command of policyfix on a repository with one dropped flow.
@@ -131,11 +140,13 @@ fn what_is_asked_for_alone_is_placed_by_the_rest_of_the_repository() {
 }
 
 #[test]
-fn a_policy_in_the_values_of_a_release_is_judged_and_mended_in_place() {
+fn pods_that_a_release_likely_makes_are_not_others_than_those_that_were_seen() {
     let folder = repository("flux");
-    let source = "shop/app.kubernetes.io/name=web";
-    let verdict = run(folder.path(), &["verdict", "."], source, "db/app=postgres", 5432);
-    assert!(out(&verdict).contains("shop/web-policy"), "{}", out(&verdict));
+    let output =
+        run(folder.path(), &["suggest", "."], "shop/app=gateway", "shop/app.kubernetes.io/name=web", 8080);
+    let diff = out(&output);
+    assert!(changed(&diff).contains(&"kubernetes/apps/shop/web/app/networkpolicy.yaml"), "{diff}");
+    assert!(!diff.contains("name: web-allow"), "{diff}");
 }
 
 #[test]
