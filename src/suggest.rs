@@ -178,6 +178,7 @@ impl Teller<'_, '_, '_, '_> {
         let mut related: Vec<Label> =
             fix.parts.iter().skip(1).map(|part| part.candidate.blame.clone()).collect();
         related.extend(fix.parts.iter().flat_map(|part| part.candidate.related.clone()));
+        related.extend(repair::not_applied(self.scene, fix));
         let finding = Finding {
             id: first.candidate.cause,
             severity: Severity::Error,

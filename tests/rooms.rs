@@ -92,6 +92,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "engine",
             "finding",
             "flow",
+            "gitops",
             "inventory",
             "label",
             "manifest",

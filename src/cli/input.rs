@@ -167,12 +167,14 @@ impl Files {
     /// When the stream cannot be written.
     pub(super) fn tell_tree(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
         let place = |span| visible(&self.sources.place(span).to_string());
-        if let Some(judged) = model.variant() {
-            let names = model.tree().variants.join(" and ");
+        for (judged, rivals) in model.variants() {
+            let mut names = rivals;
+            names.push(judged);
+            names.sort_unstable();
             writeln!(
                 streams.err,
                 "note: {} cannot share a cluster; {} is judged (--variant chooses another)",
-                visible(&names),
+                visible(&names.join(" and ")),
                 visible(judged)
             )?;
         }

@@ -9,6 +9,7 @@ use rustc_hash::FxHashSet;
 use super::matching::matches;
 use super::population::{Member, Population};
 use crate::engine::{self, Engine, Truth};
+use crate::gitops::is_archived;
 use crate::inventory::Workload;
 use crate::manifest::Object;
 use crate::model::Model;
@@ -241,16 +242,6 @@ impl<'j, 'c, 's> Judge<'j, 'c, 's> {
         let context = self.context;
         self.engine.get_or_insert_with(|| context.model.engine(context.options.engine.clone()))
     }
-}
-
-/// Folders of which everybody knows that nothing in them is applied.
-fn is_archived(name: &str) -> bool {
-    name.rsplit('/').skip(1).any(|folder| {
-        matches!(
-            folder.trim_matches(|c| c == '.' || c == '_').to_ascii_lowercase().as_str(),
-            "archive" | "archived" | "archives" | "attic" | "deprecated" | "disabled" | "old" | "unused"
-        )
-    })
 }
 
 fn is_kustomization(name: &str) -> bool {

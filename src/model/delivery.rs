@@ -1,9 +1,11 @@
 //! What becomes of each object on its way to the cluster: which of its
-//! placements count in the overlay that is judged, and how they are read into
+//! placements count in the overlays that are judged, and how they are read into
 //! policies. An edited text is read the same way: its objects are matched with
 //! those of the file by their order.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -14,16 +16,27 @@ use crate::gitops::{
 use crate::inventory::{self, Inventory, Pair, Rendered, Workload};
 use crate::manifest::{Object, Text, objects};
 use crate::policy::selector::{Operator, Origin, Requirement, Selector};
-use crate::policy::{Context, Namespace, Peer, Policy, PolicyKind, Subject, decode, is_policy};
+use crate::policy::{self, Context, Namespace, Peer, Policy, PolicyKind, Subject, decode, is_policy};
 use crate::source::{FileId, Sources, Span, Spanned};
 use crate::yaml::Tree;
 
-/// What the whole tree does to its objects.
-#[derive(Debug)]
+/// What the whole tree does to its objects, seen from one of the clusters that
+/// it is for.
+#[derive(Debug, Clone)]
 pub(super) struct Delivery<'s> {
+    read: Arc<Read<'s>>,
+    /// The variants that are judged: placements of others are for another cluster.
+    chosen: Vec<usize>,
+    /// The namespaces of objects for which nothing but flows speaks.
+    inferred: BTreeMap<usize, String>,
+}
+
+/// What was read, whichever cluster is looked at.
+#[derive(Debug)]
+struct Read<'s> {
     tree: gitops::Tree<'s>,
-    /// The variant that is judged: placements of others are for another cluster.
-    variant: Option<usize>,
+    /// How many of the files were read.
+    files: usize,
     /// The objects of each file, in order: those that stand by themselves, then
     /// those in the values of releases.
     by_file: FxHashMap<FileId, [Vec<usize>; 2]>,
@@ -38,7 +51,7 @@ impl<'s> Delivery<'s> {
     /// count where they bear on the others, and only then.
     pub(super) fn read(
         sources: &Sources,
-        documents: &'s [Tree<'s>],
+        documents: &[&'s Tree<'s>],
         first_around: FileId,
         settings: &Settings,
     ) -> Self {
@@ -50,10 +63,23 @@ impl<'s> Delivery<'s> {
         }
     }
 
-    fn new(sources: &Sources, documents: &'s [Tree<'s>], first_around: FileId, settings: &Settings) -> Self {
+    /// The delivery of the same files with other texts, looked at in the same way.
+    pub(super) fn edited<'t>(
+        &self,
+        sources: &Sources,
+        documents: &[&'t Tree<'t>],
+        settings: &Settings,
+    ) -> Delivery<'t> {
+        let documents = documents.get(..self.read.files).unwrap_or(documents);
+        let mut edited = Delivery::new(sources, documents, self.read.first_around, settings);
+        edited.chosen = edited.read.tree.choose(&self.chosen_names());
+        edited
+    }
+
+    fn new(sources: &Sources, documents: &[&'s Tree<'s>], first_around: FileId, settings: &Settings) -> Self {
         let objects = super::all_objects(documents);
         let written = objects.len();
-        let tree = gitops::Tree::read(sources, documents, objects, &settings.root);
+        let tree = gitops::Tree::read(sources, documents.iter().copied(), objects, &settings.root);
         let mut by_file: FxHashMap<FileId, [Vec<usize>; 2]> = FxHashMap::default();
         let mut starts = FxHashSet::default();
         for (at, object) in tree.objects.iter().enumerate() {
@@ -69,85 +95,108 @@ impl<'s> Delivery<'s> {
             };
             starts.extend(tree.placements(at).iter().filter(bears).filter_map(|placement| placement.start));
         }
-        let variants = &tree.variants;
-        let wanted = settings.variants.iter();
-        let named = wanted.filter_map(|wanted| variants.iter().position(|name| **name == **wanted)).next();
-        let variant = named.or_else(|| (!variants.is_empty()).then_some(0));
-        Self { tree, variant, by_file, first_around, starts }
+        let chosen = tree.choose(&settings.variants);
+        let read = Read { tree, files: documents.len(), by_file, first_around, starts };
+        Self { read: Arc::new(read), chosen, inferred: BTreeMap::new() }
+    }
+
+    /// The names of the variants that are judged.
+    fn chosen_names(&self) -> Vec<&str> {
+        let names = self.chosen.iter().filter_map(|variant| self.tree().variants.get(*variant));
+        names.map(|name| &**name).collect()
+    }
+
+    /// The names of the variants that are judged, each with its rivals' names.
+    pub(super) fn variants(&self) -> Vec<(&str, Vec<&str>)> {
+        let tree = self.tree();
+        let name = |variant: usize| tree.variants.get(variant).map_or("", |name| &**name);
+        let rivals = |own: usize| {
+            let others = (0..tree.variants.len()).filter(move |other| *other != own);
+            others.filter(|other| tree.are_rivals(own, *other)).map(name).collect()
+        };
+        self.chosen.iter().map(|own| (name(*own), rivals(*own))).collect()
+    }
+
+    /// What the tree does in the other clusters that it is for: one by one, each
+    /// variant that is not judged in the place of its rival.
+    pub(super) fn others(&self) -> impl Iterator<Item = (&str, Self)> {
+        let tree = self.tree();
+        let left = (0..tree.variants.len()).filter(|variant| !self.chosen.contains(variant));
+        left.filter_map(move |variant| {
+            let beside = self.chosen.iter().copied().filter(|own| !tree.are_rivals(*own, variant));
+            let chosen = beside.chain([variant]).collect();
+            Some((&**tree.variants.get(variant)?, Self { chosen, ..self.clone() }))
+        })
     }
 
     /// Whether anything that was not asked for says something of what was: it
     /// is applied together with it, or gives it its namespace, or leaves it out.
     pub(super) fn hangs_on_surroundings(&self) -> bool {
-        let is_around = |span: Span| span.file >= self.first_around;
-        (0..self.tree.objects.len()).any(|at| {
+        let is_around = |span: Span| !self.is_asked_for(span.file);
+        (0..self.tree().objects.len()).any(|at| {
             let object_is_around = self.is_around(at);
-            self.tree.placements(at).iter().any(|placement| match object_is_around {
-                true => placement.start.is_some_and(|start| self.starts.contains(&start)),
+            self.tree().placements(at).iter().any(|placement| match object_is_around {
+                true => placement.start.is_some_and(|start| self.read.starts.contains(&start)),
                 false => says(placement).any(is_around),
             })
         })
     }
 
     fn is_around(&self, at: usize) -> bool {
-        self.tree.objects.get(at).is_some_and(|object| !self.is_asked_for(object.value.tree().file))
+        self.tree().objects.get(at).is_some_and(|object| !self.is_asked_for(object.value.tree().file))
     }
 
     /// Whether a file was asked for.
     pub(super) fn is_asked_for(&self, file: FileId) -> bool {
-        file < self.first_around
+        file < self.read.first_around
     }
 
     /// Whether an object takes part: it was asked for, or is applied together
     /// with something that was.
     pub(super) fn counts(&self, at: usize) -> bool {
-        let shares = |placement: &Placement<'_>| placement.start.is_some_and(|s| self.starts.contains(&s));
-        !self.is_around(at) || self.tree.placements(at).iter().any(shares)
+        let shares = |placement: &Placement<'_>| {
+            placement.start.is_some_and(|start| self.read.starts.contains(&start))
+        };
+        !self.is_around(at) || self.tree().placements(at).iter().any(shares)
     }
 
     /// The releases that take part.
     pub(super) fn releases(&self) -> impl Iterator<Item = &Release> {
         let places: FxHashSet<Span> = self
-            .tree
+            .tree()
             .objects
             .iter()
             .enumerate()
             .filter(|(at, _)| self.counts(*at))
             .map(|(_, object)| object.place())
             .collect();
-        self.tree.releases.iter().filter(move |release| places.contains(&release.place))
+        self.tree().releases.iter().filter(move |release| places.contains(&release.place))
     }
 
     /// What is wrong with the tree where that bears on policies: two of one
     /// name, and kustomizations that hold policies and cannot be followed.
     pub(super) fn faults(&self) -> impl Iterator<Item = &gitops::Fault> {
-        let files: FxHashSet<FileId> = (0..self.tree.objects.len())
-            .filter(|at| self.counts(*at))
-            .filter_map(|at| Some(self.tree.objects.get(at)?.value.tree().file))
-            .collect();
-        let has_policies = self.tree.objects.iter().any(|object| is_policy(object).is_some());
-        self.tree.faults.iter().filter(move |fault| {
-            has_policies && (fault.place.file < self.first_around || files.contains(&fault.place.file))
+        let objects = &self.tree().objects;
+        let counting = objects.iter().enumerate().filter(|(at, _)| self.counts(*at));
+        let files: FxHashSet<FileId> = counting.map(|(_, object)| object.value.tree().file).collect();
+        let has_policies = objects.iter().any(|object| is_policy(object).is_some());
+        self.tree().faults.iter().filter(move |fault| {
+            has_policies && (self.is_asked_for(fault.place.file) || files.contains(&fault.place.file))
         })
     }
 
     /// What the tree says, faults and releases included.
     pub(super) fn tree(&self) -> &gitops::Tree<'s> {
-        &self.tree
-    }
-
-    /// The name of the variant that is judged, where there are several.
-    pub(super) fn variant(&self) -> Option<&str> {
-        self.tree.variants.get(self.variant?).map(|name| &**name)
+        &self.read.tree
     }
 
     /// The placements of an object that count: those that reach the cluster;
     /// where none does, one that says why not.
     pub(super) fn placements(&self, at: usize) -> Vec<&Placement<'s>> {
         let here = |placement: &&Placement<'s>| {
-            self.variant.is_none() || placement.variant.is_none() || placement.variant == self.variant
+            placement.variant.is_none_or(|variant| self.chosen.contains(&variant))
         };
-        let all: Vec<_> = self.tree.placements(at).iter().filter(here).collect();
+        let all: Vec<_> = self.tree().placements(at).iter().filter(here).collect();
         let (reaching, left): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|placement| !matches!(placement.applied, Applied::No(_)));
         if reaching.is_empty() { left.into_iter().take(1).collect() } else { reaching }
@@ -165,7 +214,7 @@ impl<'s> Delivery<'s> {
         let written = objects(tree);
         let embedded = gitops::embedded(&written);
         let none = Default::default();
-        let known = self.by_file.get(&tree.file).unwrap_or(&none);
+        let known = self.read.by_file.get(&tree.file).unwrap_or(&none);
         let mut policies = Vec::new();
         for (objects, known) in [written, embedded].iter().zip(known) {
             for (order, object) in objects.iter().enumerate() {
@@ -185,7 +234,7 @@ impl<'s> Delivery<'s> {
     /// An object that an edit has added fares like the last policy of its file.
     fn neighbour(&self, known: &[usize]) -> Option<usize> {
         let is_one =
-            |at: &&usize| self.tree.objects.get(**at).is_some_and(|object| is_policy(object).is_some());
+            |at: &&usize| self.tree().objects.get(**at).is_some_and(|object| is_policy(object).is_some());
         known.iter().rev().find(is_one).copied()
     }
 
@@ -207,7 +256,7 @@ impl<'s> Delivery<'s> {
         let mut policy = decode(object, Context { namespace, substitute: &replace })?;
         if let Some(name) = &placement.name {
             let is_renamed = self
-                .tree
+                .tree()
                 .objects
                 .get(at)
                 .is_some_and(|written| written.name.as_ref().is_none_or(|own| *own.value != **name));
@@ -216,7 +265,11 @@ impl<'s> Delivery<'s> {
             }
         }
         if let Applied::No(why) = placement.applied {
-            policy.not_applied = Some(Spanned::new(why.to_string(), place(why)));
+            policy.not_applied = Some(policy::NotApplied {
+                why: why.to_string(),
+                place: place(why),
+                is_unlisted: matches!(why, NotApplied::Unlisted(_)),
+            });
         }
         policy.changed_by = placement.unevaluated.first().copied();
         for label in placement.labels.iter().filter(|label| label.reach == LabelReach::Selectors) {
@@ -239,9 +292,10 @@ impl<'s> Delivery<'s> {
         if kind == PolicyKind::Ccnp {
             return Namespace::Clusterwide;
         }
-        let written = self.tree.objects.get(at).and_then(|object| object.namespace.as_ref());
+        let written = self.tree().objects.get(at).and_then(|object| object.namespace.as_ref());
         let is_own = |from: &Span| written.is_some_and(|own| own.span == *from);
-        let unknown = |why: Why| Namespace::Unknown(why.to_string());
+        let inferred = self.inferred.get(&at).map(|name| Namespace::Inferred(Cow::Owned(name.clone())));
+        let unknown = |why: Why| inferred.clone().unwrap_or_else(|| Namespace::Unknown(why.to_string()));
         match (&placement.namespace, &object.namespace) {
             (Placed::Known { value, from }, _) if !is_own(from) => {
                 Namespace::Known(Cow::Owned(value.to_string()), Some(*from))

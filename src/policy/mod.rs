@@ -56,6 +56,9 @@ pub enum Namespace<'s> {
     Clusterwide,
     /// It is this one; the place says so, where one does.
     Known(Text<'s>, Option<Span>),
+    /// Nothing says it, and it is the only one in which the policy selects an
+    /// endpoint that was seen.
+    Inferred(Text<'s>),
     /// It cannot be known: why.
     Unknown(String),
 }
@@ -64,10 +67,21 @@ impl Namespace<'_> {
     /// The name, where it is known.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Namespace::Known(name, _) => Some(name),
-            _ => None,
+            Namespace::Known(name, _) | Namespace::Inferred(name) => Some(name),
+            Namespace::Clusterwide | Namespace::Unknown(_) => None,
         }
     }
+}
+
+/// Why nothing brings a policy into the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotApplied {
+    /// In words.
+    pub why: String,
+    /// The place that decides so.
+    pub place: Span,
+    /// The kustomization at that place would apply it if it listed its file.
+    pub is_unlisted: bool,
 }
 
 /// One policy object.
@@ -89,9 +103,8 @@ pub struct Policy<'s> {
     pub has_rules: bool,
     /// What is wrong with the object whatever the version.
     pub faults: Vec<Fault>,
-    /// Why nothing brings it into the cluster, and the place that decides so;
-    /// `None` when something does. Then it takes no part in any verdict.
-    pub not_applied: Option<Spanned<String>>,
+    /// Why nothing brings it into the cluster; `None` when something does. Then it takes no part in any verdict.
+    pub not_applied: Option<NotApplied>,
     /// A patch that changes more of it than its metadata, and is not evaluated.
     pub changed_by: Option<Span>,
 }

@@ -169,29 +169,7 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
     fn overlay(&self, files: &[FileChange]) -> Result<(Overlay, Vec<Packet>), Disproof> {
         let trees: Vec<Tree<'_>> =
             files.iter().map(|file| parse(file.file.unwrap_or(FileId(u32::MAX)), &file.after)).collect();
-        let mut removed = Vec::new();
-        let mut added: Vec<Policy<'_>> = Vec::new();
-        for (file, tree) in files.iter().zip(&trees) {
-            let new = self.scene.model.policies_of(tree);
-            let mut old = self
-                .scene
-                .model
-                .policies
-                .iter()
-                .enumerate()
-                .filter(|(_, p)| Some(p.value.tree().file) == file.file);
-            for policy in new {
-                match old.next() {
-                    Some((_, before)) if before.value.raw() == policy.value.raw() => {}
-                    Some((index, _)) => {
-                        removed.push(index as u32);
-                        added.push(policy);
-                    }
-                    None => added.push(policy),
-                }
-            }
-            removed.extend(old.map(|(index, _)| index as u32));
-        }
+        let (removed, added) = self.changed_policies(files, &trees);
         let packets = named_packets(&added);
         let overlay = self.scene.engine.overlay(removed, &added);
         if (0..added.len()).any(|i| !overlay.refusals(i).is_empty()) {
@@ -384,7 +362,10 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
                         let (source, destination) =
                             if side == Side::Egress { (subject, peer) } else { (peer, subject) };
                         let flow = Opened { source, destination, packet };
-                        if !self.wanted.contains(&flow) && self.opens(overlay, flow, side) {
+                        if !self.wanted.contains(&flow)
+                            && self.opens(overlay, flow, side)
+                            && !self.is_wanted_of_its_workload(flow)
+                        {
                             opened.push(flow);
                         }
                     }
@@ -394,6 +375,17 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         opened.sort_unstable();
         opened.dedup();
         opened
+    }
+
+    /// Whether other pods of the same two workloads were seen to want it: a record
+    /// may show fewer labels than the manifests do.
+    fn is_wanted_of_its_workload(&self, flow: Opened) -> bool {
+        let same = |a, b| self.scene.workloads().same(a, b);
+        self.wanted.iter().any(|wanted| {
+            wanted.packet == flow.packet
+                && same(wanted.source, flow.source)
+                && same(wanted.destination, flow.destination)
+        })
     }
 
     fn opens(&self, overlay: &Overlay, flow: Opened, side: Side) -> bool {

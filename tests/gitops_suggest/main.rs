@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod embedded;
+mod not_applied;
 
 use std::fs;
 use std::path::Path;
@@ -42,6 +43,7 @@ fn end(text: &str) -> serde_json::Value {
     let mut labels: Vec<String> = labels.split(',').map(|label| format!("k8s:{label}")).collect();
     labels.push(format!("k8s:io.kubernetes.pod.namespace={namespace}"));
     labels.push("k8s:io.cilium.k8s.policy.cluster=default".to_owned());
+    labels.push("k8s:io.cilium.k8s.policy.serviceaccount=default".to_owned());
     serde_json::json!({"namespace": namespace, "pod_name": "pod", "labels": labels})
 }
 

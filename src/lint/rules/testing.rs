@@ -25,8 +25,15 @@ pub(in crate::lint) fn deployment(namespace: &str, name: &str, labels: &str, por
 
 /// A tree of one file.
 pub(in crate::lint) fn sources(text: &str) -> Sources {
+    tree(&[("k8s/x.yaml", text)])
+}
+
+/// A tree of these files.
+fn tree(files: &[(&str, &str)]) -> Sources {
     let mut sources = Sources::default();
-    sources.add(Source::new(PathBuf::from("k8s/x.yaml"), "k8s/x.yaml".into(), text.to_owned()));
+    for (name, text) in files {
+        sources.add(Source::new(PathBuf::from(name), (*name).to_owned(), (*text).to_owned()));
+    }
     sources
 }
 
@@ -35,13 +42,21 @@ pub(in crate::lint) type Told = (&'static str, Severity, String);
 
 /// What all rules tell of a text in a release.
 pub(in crate::lint) fn told_in(version: Option<CiliumVersion>, text: &str) -> Vec<Told> {
-    let sources = sources(text);
-    let trees = parse_all(&sources);
+    told_in_tree(version, &sources(text))
+}
+
+/// What all rules tell of a tree of these files.
+pub(in crate::lint) fn told_of(files: &[(&str, &str)]) -> Vec<Told> {
+    told_in_tree(None, &tree(files))
+}
+
+fn told_in_tree(version: Option<CiliumVersion>, sources: &Sources) -> Vec<Told> {
+    let trees = parse_all(sources);
     let end = FileId(sources.len() as u32);
-    let model = Model::read(&sources, &trees, [end; 2], &Settings::default());
+    let model = Model::read(sources, &trees, [end; 2], &Settings::default());
     let mut options = Options { version_is_given: version.is_some(), ..Options::default() };
     options.engine.version = version.unwrap_or_default();
-    let context = Context::new(&model, &trees, &sources, end, &options);
+    let context = Context::new(&model, &trees, sources, end, &options);
     let choice = Choice::new(&[], &[], true).unwrap();
     let outcome = run(&context, &choice);
     let text = |found: &crate::lint::Found| sources.text(found.primary.span).to_owned();

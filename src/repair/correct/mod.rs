@@ -40,7 +40,7 @@ pub(super) fn corrections(case: &Case<'_, '_, '_>) -> Vec<Candidate> {
         Miss::PeerCluster(item, selector) => case.peer_cluster(item, selector),
         Miss::Peer => case.other_peer(),
         Miss::Ports => case.ports(),
-        Miss::Refused => Vec::new(),
+        Miss::Refused | Miss::NotApplied => Vec::new(),
     };
     found.into_iter().filter(|_| case.scene.model.is_editable(case.near.policy)).collect()
 }
