@@ -2,10 +2,14 @@
 //! prove, rank, write. What comes out is findings, and the files as they are
 //! with every fix that may be trusted.
 
-use std::collections::BTreeMap;
+mod elsewhere;
+
+pub use elsewhere::where_dropped;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::diagnose::{Aside, Observed, Reason, Scene, sort_out};
+use crate::diagnose::{Aside, Gap, Observed, Reason, Scene, sort_out};
 use crate::engine::{self, ElementPlace, IdentityId};
 use crate::finding::{FileChange, Finding, Fix, Label, Note, Safety, Severity};
 use crate::flow::{Distinct, explain_reason};
@@ -67,9 +71,15 @@ pub fn suggest<'s>(
     flows: Vec<Distinct>,
     wishes: Wishes,
 ) -> Suggestion {
+    let others = model.others();
+    let beside: Vec<(String, Scene<'_, 's>)> = others
+        .iter()
+        .map(|(name, other)| (name.to_string(), Scene::new(other, options.clone(), flows.clone())))
+        .collect();
     let scene = Scene::new(model, options, flows);
     let (gaps, requests, asides) = sort_out(&scene, wishes.include_audit);
-    let prover = Prover::new(&scene, trees, sources);
+    let provers = beside.iter().map(|(name, scene)| (name.clone(), Prover::new(scene, trees, sources)));
+    let prover = Prover::new(&scene, trees, sources).beside(provers.collect());
     let plan = repair::plan(&prover, &gaps, &requests, wishes.prefer);
     Teller { scene: &scene, sources, prover: &prover, wishes }.tell(plan, &asides, requests)
 }
@@ -171,8 +181,9 @@ impl Teller<'_, '_, '_, '_> {
                 .filter_map(|part| part.candidate.evidence.clone())
                 .map(|text| Note { heading: "for", text }),
         );
-        notes.extend(self.namespace(first.candidate.blame.span));
+        notes.extend(self.namespace(first.candidate.blame.span, first.mends.first()));
         notes.push(Note { heading: "proof", text: self.proof(fix, proven) });
+        notes.extend(self.elsewhere(files.as_deref().unwrap_or_default(), &drops));
         let others = fix.parts.iter().flat_map(|part| &part.alternatives).take(self.wishes.alternatives);
         notes.extend(others.map(|text| Note { heading: "else", text: text.clone() }));
         let mut related: Vec<Label> =
@@ -192,10 +203,16 @@ impl Teller<'_, '_, '_, '_> {
     }
 
     /// Where the namespace of the blamed policy comes from, if not from its own text.
-    fn namespace(&self, blamed: Span) -> Option<Note> {
+    fn namespace(&self, blamed: Span, gap: Option<&Gap>) -> Option<Note> {
         let holds =
             |span: Span| span.file == blamed.file && span.start <= blamed.start && blamed.end <= span.end;
-        let policy = self.scene.model.policies.iter().find(|policy| holds(policy.value.span()))?;
+        let subject = gap.and_then(|gap| {
+            let drop = self.scene.drops.get(gap.drop)?;
+            self.scene.namespace(drop.subject(gap.side))
+        });
+        // Of a policy that is applied in several namespaces, that of the drop.
+        let held = || self.scene.model.policies.iter().filter(|policy| holds(policy.value.span()));
+        let policy = held().find(|policy| policy.namespace.name() == subject).or_else(|| held().next())?;
         let (name, from) = (policy.namespace.name()?, policy.namespace_from()?);
         let text = format!("namespace {name} from {}", self.sources.place(from));
         Some(Note { heading: "tree", text })
@@ -247,12 +264,20 @@ impl Teller<'_, '_, '_, '_> {
     fn opens(&self, fix: &repair::Fix, drops: &[usize]) -> String {
         let mut wanted: Vec<String> = drops.iter().map(|&drop| self.flow(&self.scene.drops[drop])).collect();
         wanted.dedup();
-        let wanted = listed(&wanted);
+        let alike: BTreeSet<&str> =
+            fix.parts.iter().flat_map(|part| &part.spread.alike).map(String::as_str).collect();
+        let mut wanted = listed(&wanted);
+        if !alike.is_empty() {
+            let alike: Vec<String> = alike.into_iter().map(str::to_owned).collect();
+            wanted.push_str(&format!(", and the same in {}", listed(&alike)));
+        }
         let mut surplus: Vec<Opened> =
             fix.parts.iter().flat_map(|part| part.opened.iter().copied()).collect();
         surplus.sort_unstable();
         surplus.dedup();
-        if surplus.is_empty() {
+        let elsewhere = fix.parts.iter().flat_map(|part| part.spread.surplus.iter().cloned());
+        let elsewhere: Vec<String> = elsewhere.collect();
+        if surplus.is_empty() && elsewhere.is_empty() {
             return format!("{wanted}, nothing else");
         }
         let name = |id: IdentityId| identity_name(self.scene, id);
@@ -260,6 +285,7 @@ impl Teller<'_, '_, '_, '_> {
             .iter()
             .map(|o| format!("{} → {} {}", name(o.source), name(o.destination), o.packet))
             .collect();
+        also.extend(elsewhere);
         also.dedup();
         let own_word = if fix.parts.iter().all(|part| part.candidate.corrects) {
             ", which the policy says already"

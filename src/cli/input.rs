@@ -160,13 +160,11 @@ impl Files {
 }
 
 impl Files {
-    /// Tells what the tree gets wrong where that bears on policies, and which of
-    /// several overlays is judged.
+    /// Tells which of several overlays that cannot share a cluster is judged.
     ///
     /// # Errors
     /// When the stream cannot be written.
-    pub(super) fn tell_tree(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
-        let place = |span| visible(&self.sources.place(span).to_string());
+    pub(super) fn tell_variants(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
         for (judged, rivals) in model.variants() {
             let mut names = rivals;
             names.push(judged);
@@ -178,6 +176,15 @@ impl Files {
                 visible(judged)
             )?;
         }
+        Ok(())
+    }
+
+    /// Tells what the tree gets wrong where that bears on policies.
+    ///
+    /// # Errors
+    /// When the stream cannot be written.
+    pub(super) fn tell_tree(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
+        let place = |span| visible(&self.sources.place(span).to_string());
         for fault in model.faults() {
             write!(streams.err, "warning: {}: {}", place(fault.place), visible(&fault.kind.to_string()))?;
             match &fault.kind {

@@ -9,7 +9,7 @@ use super::{Exit, Streams};
 use crate::engine::{self, Engine};
 use crate::flow::{self, Record};
 use crate::model::Model;
-use crate::report::verdict::{Judged, json_line, table_row};
+use crate::report::verdict::{Judged, OtherCluster, json_line, table_row};
 use crate::version::CiliumVersion;
 
 /// Tells what Cilium decides for each flow, at its source and at its destination
@@ -59,15 +59,25 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let model = files.model(&trees, &arguments.tree.settings());
     files.tell_broken(&trees, streams)?;
     files.tell_tree(&model, streams)?;
+    files.tell_variants(&model, streams)?;
     let mut engine = model.engine(arguments.tree.engine_options());
     let mut others = arguments.other_versions(&model);
+    let variants = model.others();
+    let mut variants: Vec<OtherCluster<'_>> = variants
+        .iter()
+        .map(|(name, model)| OtherCluster {
+            name,
+            engine: model.engine(arguments.tree.engine_options()),
+            model,
+        })
+        .collect();
     let mut written = Ok(());
     let out = &mut *streams.out;
     let summary = flow::read(arguments.flows.inputs(), flow::Options::default(), &mut |record: Record| {
         if written.is_err() {
             return;
         }
-        let judged = Judged::new(&mut engine, &mut others, &model, &record.flow);
+        let judged = Judged::new(&mut engine, &mut others, &mut variants, &model, &record.flow);
         written = match arguments.format {
             Format::Json => writeln!(out, "{}", json_line(&judged, &model)),
             Format::Text => out.write_all(table_row(&judged, &model, &files.sources).as_bytes()),

@@ -8,6 +8,7 @@ mod cause;
 mod correct;
 mod create;
 mod edited;
+mod elsewhere;
 mod listing;
 mod manner;
 mod place;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use add::{Additions, Want};
 pub use candidate::{Assumption, Candidate, NewFile, Operator};
 use correct::Case;
+pub use elsewhere::{Fate, Spread};
 pub use prove::{Disproof, Opened, Proven, Prover};
 
 use crate::diagnose::{Gap, Miss, NearMiss, Scene, near_misses};
@@ -288,7 +290,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
             "dns-port" | "dns-not-allowed" => {
                 proven.opened.iter().all(|opened| self.is_wanted_otherwise(*opened))
             }
-            _ => proven.opened.is_empty(),
+            _ => proven.opened.is_empty() && proven.spread.surplus.is_empty(),
         }
     }
 
@@ -303,7 +305,8 @@ impl<'m, 's> Planner<'_, 'm, 's> {
 
     /// An addition that reaches further than what was seen is a guess.
     fn doubted(&self, mut proven: Proven) -> Proven {
-        let surplus = proven.opened.iter().any(|opened| !self.is_wanted_otherwise(*opened));
+        let surplus = proven.opened.iter().any(|opened| !self.is_wanted_otherwise(*opened))
+            || !proven.spread.surplus.is_empty();
         if surplus && !proven.candidate.corrects && proven.candidate.cause != "udp-twin" {
             proven.candidate.safety = proven.candidate.safety.max(Safety::Unsafe);
         }

@@ -4,6 +4,7 @@
 use rustc_hash::FxHashSet;
 
 use super::candidate::{Assumption, Candidate};
+use super::elsewhere::Spread;
 use crate::diagnose::{Gap, Observed, Scene};
 use crate::engine::{IdentityId, Overlay, SideVerdict};
 use crate::finding::{FileChange, Splice};
@@ -23,6 +24,8 @@ pub struct Proven {
     pub mends: Vec<Gap>,
     /// What passes with it that nobody was seen to want.
     pub opened: Vec<Opened>,
+    /// Where else the edit is one, and opens what is wanted for what is wanted.
+    pub spread: Spread,
     /// How many flows that were seen to pass were judged again.
     pub guarded: usize,
     /// Other proven ways to mend the same drops, best first, in words with their cost.
@@ -87,6 +90,8 @@ pub struct Prover<'p, 'm, 's> {
     denied: Vec<(usize, Side)>,
     /// What was seen to be wanted.
     wanted: FxHashSet<Opened>,
+    /// Provers for the other clusters that the tree is for, by name.
+    pub(super) beside: Vec<(String, Self)>,
 }
 
 impl<'p, 'm, 's> Prover<'p, 'm, 's> {
@@ -105,7 +110,7 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
             destination: drop.destination.identity,
             packet: drop.packet(),
         });
-        Self { scene, trees, sources, denied: denied.collect(), wanted: wanted.collect() }
+        Self { scene, trees, sources, denied: denied.collect(), wanted: wanted.collect(), beside: Vec::new() }
     }
 
     /// Makes edits in the texts: the files as they are with them, by name.
@@ -166,7 +171,7 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
 
     /// The engine's view of the tree with these files, and every port that the
     /// changed policies name.
-    fn overlay(&self, files: &[FileChange]) -> Result<(Overlay, Vec<Packet>), Disproof> {
+    pub(super) fn overlay(&self, files: &[FileChange]) -> Result<(Overlay, Vec<Packet>), Disproof> {
         let trees: Vec<Tree<'_>> =
             files.iter().map(|file| parse(file.file.unwrap_or(FileId(u32::MAX)), &file.after)).collect();
         let (removed, added) = self.changed_policies(files, &trees);
@@ -189,18 +194,10 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         if mends.is_empty() {
             return Err(Disproof::Useless);
         }
-        let touched: Vec<IdentityId> = self
-            .scene
-            .everybody
-            .iter()
-            .copied()
-            .filter(|&id| overlay.touches(&self.scene.engine, id))
-            .collect();
-        self.isolates_nobody(&overlay, &touched)?;
-        let guarded = self.keeps_what_passed(&overlay, &touched)?;
-        self.keeps_denies(&overlay)?;
-        let opened = self.opened(&overlay, &touched, packets);
-        Ok(Proven { candidate, mends, opened, guarded, alternatives: Vec::new() })
+        let touched = self.touched(&overlay);
+        let guarded = self.is_harmless(&overlay, &touched)?;
+        let (opened, spread) = self.spread(&files, self.opened(&overlay, &touched, packets))?;
+        Ok(Proven { candidate, mends, opened, spread, guarded, alternatives: Vec::new() })
     }
 
     /// Proves a mend for a request that a proxy refused: the edited rules cover
@@ -211,23 +208,16 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
     pub fn prove_request(&self, candidate: Candidate, drop: usize) -> Result<Proven, Disproof> {
         let files = self.files(std::iter::once(&candidate))?;
         let (overlay, packets) = self.overlay(&files)?;
-        let touched: Vec<IdentityId> = self
-            .scene
-            .everybody
-            .iter()
-            .copied()
-            .filter(|&id| overlay.touches(&self.scene.engine, id))
-            .collect();
-        self.isolates_nobody(&overlay, &touched)?;
-        let guarded = self.keeps_what_passed(&overlay, &touched)?;
-        self.keeps_denies(&overlay)?;
-        let opened = self.opened(&overlay, &touched, packets);
+        let touched = self.touched(&overlay);
+        let guarded = self.is_harmless(&overlay, &touched)?;
+        let (opened, spread) = self.spread(&files, self.opened(&overlay, &touched, packets))?;
         let flow = &self.scene.drops[drop].distinct.flow;
         if !flow.request.as_ref().is_some_and(|request| self.covers(&files, request)) {
             return Err(Disproof::Useless);
         }
         let side = flow.side.unwrap_or(Side::Ingress);
-        Ok(Proven { candidate, mends: vec![Gap { drop, side }], opened, guarded, alternatives: Vec::new() })
+        let mends = vec![Gap { drop, side }];
+        Ok(Proven { candidate, mends, opened, spread, guarded, alternatives: Vec::new() })
     }
 
     /// Whether an L7 rule of the edited policies fits a request.
@@ -265,16 +255,9 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
                 return Err(Disproof::Useless);
             }
         }
-        let touched: Vec<IdentityId> = self
-            .scene
-            .everybody
-            .iter()
-            .copied()
-            .filter(|&id| overlay.touches(&self.scene.engine, id))
-            .collect();
-        self.isolates_nobody(&overlay, &touched)?;
-        self.keeps_what_passed(&overlay, &touched)?;
-        self.keeps_denies(&overlay)?;
+        let touched = self.touched(&overlay);
+        self.is_harmless(&overlay, &touched)?;
+        self.spread(&files, Vec::new())?;
         Ok(files)
     }
 
@@ -291,6 +274,25 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
                 .passes()
         };
         gaps.iter().filter(passes).copied().collect()
+    }
+
+    pub(super) fn touched(&self, overlay: &Overlay) -> Vec<IdentityId> {
+        let everybody = self.scene.everybody.iter().copied();
+        everybody.filter(|&id| overlay.touches(&self.scene.engine, id)).collect()
+    }
+
+    /// That an edit isolates nobody, keeps what passed and denies what was
+    /// denied on purpose; how many flows that passed were judged again.
+    pub(super) fn is_harmless(&self, overlay: &Overlay, touched: &[IdentityId]) -> Result<usize, Disproof> {
+        self.isolates_nobody(overlay, touched)?;
+        let guarded = self.keeps_what_passed(overlay, touched)?;
+        self.keeps_denies(overlay)?;
+        Ok(guarded)
+    }
+
+    /// What was seen to be wanted and not to pass.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Opened> {
+        self.wanted.iter()
     }
 
     fn isolates_nobody(&self, overlay: &Overlay, touched: &[IdentityId]) -> Result<(), Disproof> {
@@ -339,7 +341,12 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
     /// Everything else that passes now: every touched endpoint with everybody, on
     /// the ports that the edited policies name, one beside each, and one that
     /// nobody names. Ports on which nothing listens do not count.
-    fn opened(&self, overlay: &Overlay, touched: &[IdentityId], mut packets: Vec<Packet>) -> Vec<Opened> {
+    pub(super) fn opened(
+        &self,
+        overlay: &Overlay,
+        touched: &[IdentityId],
+        mut packets: Vec<Packet>,
+    ) -> Vec<Opened> {
         packets.extend([
             Packet::Port(Transport::Tcp, 9),
             Packet::Port(Transport::Udp, 9),

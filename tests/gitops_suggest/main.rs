@@ -5,6 +5,7 @@
 
 mod embedded;
 mod not_applied;
+mod variants;
 
 use std::fs;
 use std::path::Path;
