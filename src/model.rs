@@ -3,10 +3,12 @@
 //! the tree.
 
 mod delivery;
+mod inference;
 
 use std::path::PathBuf;
 
 use delivery::{Delivery, add_to_inventory, likely_workloads};
+pub use inference::Inference;
 use rayon::prelude::*;
 
 use crate::engine::{self, Engine, Resolver, ServiceFacts};

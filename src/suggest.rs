@@ -14,6 +14,7 @@ use crate::engine::{self, ElementPlace, IdentityId};
 use crate::finding::{FileChange, Finding, Fix, Label, Note, Safety, Severity};
 use crate::flow::{Distinct, explain_reason};
 use crate::model::Model;
+use crate::policy::Namespace;
 use crate::repair::{self, NoFix, Opened, Plan, Prefer, Prover, identity_name};
 use crate::source::{Sources, Span};
 use crate::traffic::Side;
@@ -213,6 +214,11 @@ impl Teller<'_, '_, '_, '_> {
         // Of a policy that is applied in several namespaces, that of the drop.
         let held = || self.scene.model.policies.iter().filter(|policy| holds(policy.value.span()));
         let policy = held().find(|policy| policy.namespace.name() == subject).or_else(|| held().next())?;
+        if let Namespace::Inferred(name) = &policy.namespace {
+            let text =
+                format!("namespace {name} is inferred: only there it selects an endpoint that was seen");
+            return Some(Note { heading: "tree", text });
+        }
         let (name, from) = (policy.namespace.name()?, policy.namespace_from()?);
         let text = format!("namespace {name} from {}", self.sources.place(from));
         Some(Note { heading: "tree", text })

@@ -10,7 +10,7 @@ use crate::engine::{self, Enforcement};
 use crate::flow::Input;
 use crate::gitops::FaultKind;
 use crate::load::{self, Naming, Problem};
-use crate::model::{Model, Settings, parse_all};
+use crate::model::{Inference, Model, Settings, parse_all};
 use crate::report::visible::visible;
 use crate::source::{FileId, Sources};
 use crate::version::CiliumVersion;
@@ -179,6 +179,23 @@ impl Files {
         Ok(())
     }
 
+    /// Tells which namespaces were inferred.
+    ///
+    /// # Errors
+    /// When the stream cannot be written.
+    pub(super) fn tell_inferred(&self, inferred: &[Inference], streams: &mut Streams<'_>) -> io::Result<()> {
+        for inference in inferred {
+            writeln!(
+                streams.err,
+                "note: {}: nothing says the namespace of policy {}; {} is inferred, the only one in which it selects an endpoint that was seen",
+                visible(&self.sources.place(inference.place).to_string()),
+                visible(&inference.policy),
+                visible(&inference.namespace)
+            )?;
+        }
+        Ok(())
+    }
+
     /// Tells what the tree gets wrong where that bears on policies.
     ///
     /// # Errors
@@ -195,9 +212,13 @@ impl Files {
         for (policy, change) in model.changed() {
             writeln!(
                 streams.err,
-                "warning: {}: this changes policy {} in a way that is not evaluated; it is judged as it is written",
+                "warning: {}: this changes policy {} in a way that is not evaluated; {}",
                 place(change),
-                visible(&policy.title().to_string())
+                visible(&policy.title().to_string()),
+                match policy.unsure.is_nothing() {
+                    true => "it is judged as it is written",
+                    false => "what hangs on the parts that it reaches is undecided",
+                }
             )?;
         }
         Ok(())

@@ -91,7 +91,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     }
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
-    let model = files.model(&trees, &arguments.tree.settings());
+    let mut model = files.model(&trees, &arguments.tree.settings());
     files.tell_tree(&model, streams)?;
     if arguments.follow {
         files.tell_variants(&model, streams)?;
@@ -107,6 +107,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let wishes = arguments.wishes();
     let options = arguments.tree.engine_options();
     let flows = tally.distinct();
+    let ends = flows.iter().flat_map(|seen| [&seen.flow.source, &seen.flow.destination]);
+    files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
     let others = if model.variant_is_named() { Vec::new() } else { model.others() };
     let model = match others.is_empty() {
         true => &model,

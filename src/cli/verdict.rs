@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::input::{FlowArguments, TreeArguments};
 use super::{Exit, Streams};
 use crate::engine::{self, Engine};
-use crate::flow::{self, Record};
+use crate::flow::{self, Flow, Record};
 use crate::model::Model;
 use crate::report::verdict::{Judged, OtherCluster, json_line, table_row};
 use crate::version::CiliumVersion;
@@ -56,33 +56,42 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
         return Ok(Exit::Unusable);
     }
     let trees = files.trees();
-    let model = files.model(&trees, &arguments.tree.settings());
+    let mut model = files.model(&trees, &arguments.tree.settings());
     files.tell_broken(&trees, streams)?;
     files.tell_tree(&model, streams)?;
     files.tell_variants(&model, streams)?;
-    let mut engine = model.engine(arguments.tree.engine_options());
-    let mut others = arguments.other_versions(&model);
-    let variants = model.others();
-    let mut variants: Vec<OtherCluster<'_>> = variants
-        .iter()
-        .map(|(name, model)| OtherCluster {
-            name,
-            engine: model.engine(arguments.tree.engine_options()),
-            model,
+    let options = arguments.tree.engine_options();
+    let read = |each: &mut dyn FnMut(Flow)| {
+        flow::read(arguments.flows.inputs(), flow::Options::default(), &mut |record: Record| {
+            each(record.flow)
         })
+    };
+    // Namespaces are inferred from all flows, so none can be judged before the last is read.
+    let mut kept: Vec<Flow> = Vec::new();
+    let summary = model.lacks_namespaces().then(|| read(&mut |flow| kept.push(flow)));
+    let ends = kept.iter().flat_map(|flow| [&flow.source, &flow.destination]);
+    files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
+    let mut engine = model.engine(options.clone());
+    let mut others = arguments.other_versions(&model);
+    let clusters = model.others();
+    let clusters = clusters.iter();
+    let mut clusters: Vec<OtherCluster<'_>> = clusters
+        .map(|(name, model)| OtherCluster { name, engine: model.engine(options.clone()), model })
         .collect();
     let mut written = Ok(());
     let out = &mut *streams.out;
-    let summary = flow::read(arguments.flows.inputs(), flow::Options::default(), &mut |record: Record| {
+    let mut judge = |flow: &Flow| {
         if written.is_err() {
             return;
         }
-        let judged = Judged::new(&mut engine, &mut others, &mut variants, &model, &record.flow);
+        let judged = Judged::new(&mut engine, &mut others, &mut clusters, &model, flow);
         written = match arguments.format {
             Format::Json => writeln!(out, "{}", json_line(&judged, &model)),
             Format::Text => out.write_all(table_row(&judged, &model, &files.sources).as_bytes()),
         };
-    });
+    };
+    kept.iter().for_each(&mut judge);
+    let summary = summary.unwrap_or_else(|| read(&mut |flow| judge(&flow)));
     written?;
     crate::report::flows::tell_summary(&summary, &arguments.flows.names(), streams.err)?;
     let usable = summary.unreadable.is_empty() && !summary.is_all_broken();

@@ -113,6 +113,8 @@ struct Found {
     deny: Option<(Truth, ElementPlace)>,
     proxied: bool,
     unsure_rule: Option<(u32, u32)>,
+    /// A rule that may allow or deny what is not written in it: allow, deny.
+    anything: [Option<(u32, u32)>; 2],
 }
 
 impl Engine {
@@ -202,6 +204,11 @@ impl Engine {
             Some((_, place)) => return SideVerdict::Undecided(Unknown::Element(place)),
             None => {}
         }
+        let [may_allow, may_deny] =
+            found.anything.map(|rule| rule.map(|(policy, rule)| Unknown::Rule { policy, rule }));
+        if let Some(unknown) = may_deny {
+            return SideVerdict::Undecided(unknown);
+        }
         let allow = match found.allow {
             Some((Truth::Yes, by)) => return SideVerdict::Allowed { by, proxied: found.proxied },
             allow => allow,
@@ -213,6 +220,7 @@ impl Engine {
         }
         match (default_deny, allow, found.unsure_rule) {
             (Truth::No, ..) => SideVerdict::NotEnforced,
+            _ if may_allow.is_some() => may_allow.map_or(SideVerdict::Denied, SideVerdict::Undecided),
             (_, Some((_, place)), _) => SideVerdict::Undecided(Unknown::Element(place)),
             (Truth::Maybe, None, Some((policy, rule))) => {
                 SideVerdict::Undecided(Unknown::Rule { policy, rule })
@@ -240,9 +248,15 @@ impl Engine {
             if about == Truth::Maybe {
                 found.unsure_rule.get_or_insert((policy, number));
             }
-            found.enforced = found.enforced.max(Some(about));
+            let certain = about.and(rule.certainty(Action::Allow));
+            found.enforced = found.enforced.max(Some(certain));
             if rule.default_deny {
-                found.default_deny = found.default_deny.max(Some(about));
+                found.default_deny = found.default_deny.max(Some(certain));
+            }
+            for (slot, is_unsure) in found.anything.iter_mut().zip(rule.unsure) {
+                if is_unsure {
+                    slot.get_or_insert((policy, number));
+                }
             }
             for element in &rule.elements {
                 let slot = match element.action {
@@ -259,7 +273,8 @@ impl Engine {
                     continue;
                 }
                 let required = required.as_ref().map_or(Truth::Yes, |r| r.on(element));
-                let truth = ports.and(self.peers_match(element, peer, required)).and(about);
+                let truth = ports.and(self.peers_match(element, peer, required));
+                let truth = truth.and(about).and(rule.certainty(element.action));
                 if truth == Truth::Yes && element.action == Action::Allow {
                     found.proxied |= proxied;
                 }
@@ -296,7 +311,7 @@ impl Engine {
         let added = overlay.into_iter().flat_map(|overlay| overlay.added.iter().enumerate()).flat_map(
             move |(p, policy)| {
                 policy.rules.iter().enumerate().filter_map(move |(r, rule)| {
-                    let truth = rule.subject.matches(&subject.known);
+                    let truth = rule.is_about(&subject.known);
                     (truth != Truth::No).then_some((first + p as u32, r as u32, truth, rule))
                 })
             },

@@ -254,7 +254,7 @@ impl Engine {
             .candidates(known.namespace())
             .filter_map(|number| match self.rules.list[number as usize] {
                 Entry::Rule { policy, rule } => {
-                    let truth = self.policies[policy as usize].rules[rule as usize].subject.matches(&known);
+                    let truth = self.policies[policy as usize].rules[rule as usize].is_about(&known);
                     (truth != Truth::No).then_some((policy, rule, truth))
                 }
                 Entry::Selector(_) => None,
@@ -282,14 +282,14 @@ impl Overlay {
         let subject = engine.at(id);
         let went = subject.rules.iter().any(|(policy, ..)| self.removed.contains(policy));
         let mut came = self.added.iter().flat_map(|policy| &policy.rules);
-        went || came.any(|rule| rule.subject.matches(&subject.known) != Truth::No)
+        went || came.any(|rule| rule.is_about(&subject.known) != Truth::No)
     }
 
     /// Whether one of the policies that came may admit a peer on a side, on some port.
     pub fn admits(&self, engine: &Engine, subject: IdentityId, peer: IdentityId, side: Side) -> bool {
         let (subject, peer) = (engine.at(subject), engine.at(peer));
         let rules = self.added.iter().flat_map(|policy| &policy.rules);
-        let about = rules.filter(|rule| rule.subject.matches(&subject.known) != Truth::No);
+        let about = rules.filter(|rule| rule.is_about(&subject.known) != Truth::No);
         about.flat_map(|rule| &rule.sides[side as usize].elements).any(|element| {
             element.action == Action::Allow && engine.peers_match(element, peer, Truth::Yes) != Truth::No
         })

@@ -24,6 +24,7 @@ mod render;
 mod roles;
 mod starts;
 mod steering;
+mod touched;
 mod variables;
 mod variants;
 mod walk;
@@ -35,6 +36,7 @@ pub use fault::{Fault, FaultKind};
 pub use helm::{LikelyPods, Release, is_template};
 pub use kustomization::{AddedLabel, LabelReach};
 pub use purpose::{is_archived, is_mentioned};
+pub use touched::Touched;
 pub use variables::{Substituted, Variables, substitute};
 
 use crate::manifest::Object;
@@ -56,6 +58,8 @@ pub struct Placement<'t> {
     /// Patches and transformers that change more than its metadata, and that
     /// are not evaluated: what is written is not all that the cluster gets.
     pub unevaluated: Vec<Span>,
+    /// The parts of a policy that patches among them reach.
+    pub touched: Touched,
     /// The variables that are substituted in it.
     pub variables: Arc<Variables>,
     /// The Flux Kustomization, Application or HelmRelease that applies it.

@@ -13,7 +13,7 @@ use super::render::{Assembly, Rendition};
 use super::roles::Role;
 use super::variants::BY_HAND;
 use super::walk::{Walk, visit};
-use super::{Applied, Namespace, NotApplied, Placement, UnknownNamespace};
+use super::{Applied, Namespace, NotApplied, Placement, Touched, UnknownNamespace};
 use crate::manifest::Object;
 use crate::source::Span;
 
@@ -252,6 +252,7 @@ impl<'r, 't> Walk<'r, 't> {
                 applied: Applied::No(NotApplied::Unlisted(place)),
                 labels: Vec::new(),
                 unevaluated: Vec::new(),
+                touched: Touched::default(),
                 start: None,
                 ..placement.clone()
             })

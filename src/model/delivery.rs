@@ -73,6 +73,10 @@ impl<'s> Delivery<'s> {
         let documents = documents.get(..self.read.files).unwrap_or(documents);
         let mut edited = Delivery::new(sources, documents, self.read.first_around, settings);
         edited.chosen = edited.read.tree.choose(&self.chosen_names());
+        // With another number of objects nobody knows which is which.
+        if edited.tree().objects.len() == self.tree().objects.len() {
+            edited.inferred = self.inferred.clone();
+        }
         edited
     }
 
@@ -98,6 +102,11 @@ impl<'s> Delivery<'s> {
         let chosen = tree.choose(&settings.variants);
         let read = Read { tree, files: documents.len(), by_file, first_around, starts };
         Self { read: Arc::new(read), chosen, inferred: BTreeMap::new() }
+    }
+
+    /// Takes a namespace for that of an object for which nothing else speaks.
+    pub(super) fn infer(&mut self, object: usize, namespace: String) {
+        self.inferred.insert(object, namespace);
     }
 
     /// The names of the variants that are judged.
@@ -272,6 +281,8 @@ impl<'s> Delivery<'s> {
             });
         }
         policy.changed_by = placement.unevaluated.first().copied();
+        let gitops::Touched { subject, allow, deny } = placement.touched;
+        policy.unsure = policy::Unsure { subject, allow, deny };
         for label in placement.labels.iter().filter(|label| label.reach == LabelReach::Selectors) {
             put_into_selectors(&mut policy, label);
         }

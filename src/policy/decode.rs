@@ -9,7 +9,7 @@ use super::ports::Port;
 use super::selector::{KeyReading, Selector};
 use super::{
     Action, Element, Fault, Icmps, Namespace, Policy, PolicyKind, PortList, Rule, Section, Subject, ToPorts,
-    knp,
+    Unsure, knp,
 };
 use crate::manifest::{Object, Text};
 use crate::source::{Span, Spanned};
@@ -54,6 +54,7 @@ pub fn decode<'s>(object: &Object<'s>, context: Context<'_, 's>) -> Option<Polic
         faults: decoder.faults,
         not_applied: None,
         changed_by: None,
+        unsure: Unsure::default(),
     })
 }
 

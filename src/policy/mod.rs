@@ -84,6 +84,24 @@ pub struct NotApplied {
     pub is_unlisted: bool,
 }
 
+/// The parts of a policy that may be other than they are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unsure {
+    /// Whom it is about.
+    pub subject: bool,
+    /// What it allows, and whether it closes the side: egress, ingress.
+    pub allow: [bool; 2],
+    /// What it denies: egress, ingress.
+    pub deny: [bool; 2],
+}
+
+impl Unsure {
+    /// Whether everything is as it is written.
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
 /// One policy object.
 #[derive(Debug, Clone)]
 pub struct Policy<'s> {
@@ -107,6 +125,8 @@ pub struct Policy<'s> {
     pub not_applied: Option<NotApplied>,
     /// A patch that changes more of it than its metadata, and is not evaluated.
     pub changed_by: Option<Span>,
+    /// The parts of it that may be other than they are written.
+    pub unsure: Unsure,
 }
 
 impl Policy<'_> {

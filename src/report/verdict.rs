@@ -9,7 +9,7 @@ use crate::engine::{ElementPlace, End, Engine, Judgement, SideVerdict, Unknown};
 use crate::flow::{Endpoint, Flow};
 use crate::label::NAMESPACE;
 use crate::model::Model;
-use crate::policy::{Action, Element};
+use crate::policy::{Action, Element, Namespace};
 use crate::source::{Sources, Span};
 use crate::traffic::Side;
 use crate::version::CiliumVersion;
@@ -160,7 +160,14 @@ fn titles(places: &[ElementPlace], model: &Model<'_>) -> Value {
 pub fn why_unknown(unknown: Unknown, model: &Model<'_>) -> String {
     let title =
         |policy: u32| model.policies.get(policy as usize).map_or(String::new(), |policy| policy.title());
+    let is_changed =
+        |policy: u32| model.policies.get(policy as usize).is_some_and(|policy| !policy.unsure.is_nothing());
     match unknown {
+        Unknown::Element(ElementPlace { policy, .. }) | Unknown::Rule { policy, .. }
+            if is_changed(policy) =>
+        {
+            format!("a patch changes {} in a way that is not evaluated", title(policy))
+        }
         Unknown::Labels(_) => "the labels of an end are not known".to_owned(),
         Unknown::Element(place) => {
             format!("a rule of {} hangs on a value that the manifests do not define", title(place.policy))
@@ -213,6 +220,9 @@ pub fn table_row(judged: &Judged<'_>, model: &Model<'_>, sources: &Sources) -> S
     }
     for policy in judged.policies() {
         let Some(policy) = model.policies.get(policy as usize) else { continue };
+        if let Namespace::Inferred(namespace) = &policy.namespace {
+            let _ = writeln!(row, "  note     {}: namespace {namespace} is inferred", policy.title());
+        }
         if let Some(from) = policy.namespace_from() {
             let namespace = policy.namespace.name().unwrap_or_default();
             let title = policy.title();

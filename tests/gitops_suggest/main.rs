@@ -5,6 +5,7 @@
 
 mod embedded;
 mod not_applied;
+mod unknown;
 mod variants;
 
 use std::fs;
