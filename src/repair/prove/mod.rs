@@ -95,7 +95,7 @@ pub struct Prover<'p, 'm, 's> {
     denied: Vec<(usize, Side)>,
     /// What was seen to pass, and the sides on which the manifests admit it.
     passing: Vec<(usize, Side)>,
-    /// What was seen to be wanted.
+    /// What was seen to be wanted, each end by the identity that stands for its workload.
     wanted: FxHashSet<Opened>,
 }
 
@@ -109,10 +109,15 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
             matches!(verdict(drop, side), SideVerdict::DeniedByRule(_))
         });
         let passing = sides_where(&scene.passed, |flow, side| verdict(flow, side).passes());
-        let wanted = scene.drops.iter().map(|drop| Opened {
-            source: drop.source.identity,
-            destination: drop.destination.identity,
-            packet: drop.packet(),
+        let wanted = scene.drops.iter().map(|drop| {
+            by_workload(
+                scene,
+                Opened {
+                    source: drop.source.identity,
+                    destination: drop.destination.identity,
+                    packet: drop.packet(),
+                },
+            )
         });
         let mut policies: FxHashMap<FileId, Vec<u32>> = FxHashMap::default();
         for (index, policy) in scene.model.policies.iter().enumerate() {
@@ -204,6 +209,11 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
             Request::Other => false,
         })
     }
+}
+
+fn by_workload(scene: &Scene<'_, '_>, flow: Opened) -> Opened {
+    let first = |id| scene.workloads().representative(id);
+    Opened { source: first(flow.source), destination: first(flow.destination), packet: flow.packet }
 }
 
 /// The flows, by number, and sides of which something holds.

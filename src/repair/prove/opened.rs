@@ -3,7 +3,7 @@
 //! and one that nobody names. Ports on which nothing listens do not count.
 
 use super::edited::Edited;
-use super::{Opened, Prover};
+use super::{Opened, Prover, by_workload};
 use crate::traffic::{IcmpFamily, Packet, Side, Transport};
 
 impl Prover<'_, '_, '_> {
@@ -35,7 +35,9 @@ impl Prover<'_, '_, '_> {
                         let (source, destination) =
                             if side == Side::Egress { (subject, peer) } else { (peer, subject) };
                         let flow = Opened { source, destination, packet };
-                        if !self.wanted.contains(&flow) && self.opens(edited, flow, side) {
+                        if !self.wanted.contains(&by_workload(self.scene, flow))
+                            && self.opens(edited, flow, side)
+                        {
                             opened.push(flow);
                         }
                     }
