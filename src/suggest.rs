@@ -141,16 +141,23 @@ impl Teller<'_, '_, '_, '_> {
     fn all_files(&self, accepted: &mut Vec<repair::Fix>) -> Vec<FileChange> {
         let together =
             |fixes: &[repair::Fix]| self.prover.prove_together(fixes.iter().flat_map(|fix| &fix.parts));
-        if let Ok(files) = together(accepted) {
-            return files;
-        }
         let mut kept: Vec<repair::Fix> = Vec::new();
         let mut files = Vec::new();
-        for fix in accepted.drain(..) {
-            kept.push(fix);
+        // Halves of what does not go together are tried in turn, so that one fix
+        // in the way of many costs a few proofs and not one for each.
+        let mut waiting = vec![std::mem::take(accepted)];
+        while let Some(mut fixes) = waiting.pop() {
+            let before = kept.len();
+            kept.append(&mut fixes);
             match together(&kept) {
                 Ok(all) => files = all,
-                Err(_) => drop(kept.pop()),
+                Err(_) => {
+                    let mut first = kept.split_off(before);
+                    if first.len() > 1 {
+                        let second = first.split_off(first.len() / 2);
+                        waiting.extend([second, first]);
+                    }
+                }
             }
         }
         *accepted = kept;
@@ -165,7 +172,10 @@ impl Teller<'_, '_, '_, '_> {
     fn fix(&self, fix: &repair::Fix) -> (Finding, bool) {
         let first = &fix.parts[0];
         let drops: Vec<usize> = fix.drops().into_iter().collect();
-        let files = self.prover.prove_together(fix.parts.iter());
+        let files = match fix.parts.as_slice() {
+            [part] => Ok(part.files.clone()),
+            parts => self.prover.prove_together(parts.iter()),
+        };
         let proven = files.is_ok();
         let titles: Vec<&str> = fix.parts.iter().map(|part| part.candidate.title.as_str()).collect();
         let title = titles.join("; ");
@@ -184,7 +194,7 @@ impl Teller<'_, '_, '_, '_> {
         );
         notes.extend(self.namespace(first.candidate.blame.span, first.mends.first()));
         notes.push(Note { heading: "proof", text: self.proof(fix, proven) });
-        notes.extend(self.elsewhere(files.as_deref().unwrap_or_default(), &drops));
+        notes.extend(self.elsewhere(fix, &drops));
         let others = fix.parts.iter().flat_map(|part| &part.alternatives).take(self.wishes.alternatives);
         notes.extend(others.map(|text| Note { heading: "else", text: text.clone() }));
         let mut related: Vec<Label> =

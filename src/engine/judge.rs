@@ -308,14 +308,10 @@ impl Engine {
                 (policy, rule, truth, &self.policies[policy as usize].rules[rule as usize])
             });
         let first = self.policies.len() as u32;
-        let added = overlay.into_iter().flat_map(|overlay| overlay.added.iter().enumerate()).flat_map(
-            move |(p, policy)| {
-                policy.rules.iter().enumerate().filter_map(move |(r, rule)| {
-                    let truth = rule.is_about(&subject.known);
-                    (truth != Truth::No).then_some((first + p as u32, r as u32, truth, rule))
-                })
-            },
-        );
+        let added = overlay
+            .into_iter()
+            .flat_map(|overlay| overlay.rules_about(subject.id))
+            .map(move |(policy, number, truth, rule)| (first + policy, number, truth, rule));
         own.chain(added)
     }
 

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use super::candidate::Candidate;
 use super::identity_name;
-use super::prove::{Disproof, Opened, Prover};
+use super::prove::{Disproof, Opened, Proven, Prover};
 use crate::diagnose::{Scene, is_stable};
 use crate::engine::{Identity, IdentityId, Judgement, SideVerdict};
-use crate::finding::FileChange;
 use crate::traffic::Side;
 
 /// What an edit of a manifest does where else the manifest is applied.
@@ -44,14 +44,14 @@ impl<'m, 's> Prover<'_, 'm, 's> {
         self
     }
 
-    /// Parts what edited files open, here and in other clusters: what is wanted
+    /// Parts what edits open, here and in other clusters: what is wanted
     /// of the same workloads in another overlay, and what is beyond that.
     ///
     /// # Errors
     /// When they do harm in one of the clusters.
-    pub(super) fn spread(
+    pub(super) fn spread<'c>(
         &self,
-        files: &[FileChange],
+        candidates: impl Iterator<Item = &'c Candidate> + Clone,
         opened: Vec<Opened>,
     ) -> Result<(Vec<Opened>, Spread), Disproof> {
         let (alike, opened): (Vec<Opened>, Vec<Opened>) =
@@ -60,10 +60,9 @@ impl<'m, 's> Prover<'_, 'm, 's> {
         let namespaces = alike.iter().filter_map(|flow| self.scene.namespace(flow.destination));
         spread.alike.extend(namespaces.map(str::to_owned));
         for (name, other) in &self.beside {
-            let (overlay, packets) = other.overlay(files)?;
-            let touched = other.touched(&overlay);
-            other.is_harmless(&overlay, &touched)?;
-            for flow in other.opened(&overlay, &touched, packets) {
+            let (edited, ()) = other.edited(candidates.clone(), |_| ())?;
+            other.guard(&edited)?;
+            for flow in other.opened(&edited) {
                 if self.has_counterpart(flow, other.scene) {
                     spread.alike.insert(name.clone());
                     continue;
@@ -111,17 +110,21 @@ impl<'m, 's> Prover<'_, 'm, 's> {
     /// The names of the other clusters, each with what becomes of these drops there.
     ///
     /// # Errors
-    /// When the files are no fix there.
-    pub fn fates(&self, files: &[FileChange], drops: &[usize]) -> Result<Vec<(&str, Fate)>, Disproof> {
+    /// When the edits cannot be made there.
+    pub fn fates<'c>(
+        &self,
+        fixes: impl Iterator<Item = &'c Proven> + Clone,
+        drops: &[usize],
+    ) -> Result<Vec<(&str, Fate)>, Disproof> {
         let mut fates = Vec::new();
         for (name, other) in &self.beside {
-            let (overlay, _) = other.overlay(files)?;
+            let (edited, ()) = other.edited(fixes.clone().map(|fix| &fix.candidate), |_| ())?;
             let fate = drops.iter().filter_map(|drop| {
                 let drop = other.scene.drops.get(*drop)?;
                 let (source, destination) = (drop.source.identity, drop.destination.identity);
                 let judge =
                     |overlay| other.scene.engine.judge_with(overlay, source, destination, drop.packet());
-                Some(fate(judge(None), judge(Some(&overlay))))
+                Some(fate(judge(None), judge(Some(&edited.overlay))))
             });
             // Of several drops the one that fares worst.
             fates.extend(fate.max().map(|fate| (name.as_str(), fate)));

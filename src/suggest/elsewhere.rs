@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::Teller;
 use crate::diagnose::{Scene, sort_out};
 use crate::engine;
-use crate::finding::{FileChange, Note};
+use crate::finding::Note;
 use crate::flow::Distinct;
 use crate::model::Model;
-use crate::repair::Fate;
+use crate::repair::{Fate, Fix};
 
 /// Which of several overlays that cannot share a cluster the drops come from: the
 /// one whose policies deny most of them, the first of equals.
@@ -36,9 +36,9 @@ pub fn where_dropped<'m, 's>(
 
 impl Teller<'_, '_, '_, '_> {
     /// How these drops fare in the other clusters, and whether the edit is one there.
-    pub(super) fn elsewhere(&self, files: &[FileChange], drops: &[usize]) -> Option<Note> {
+    pub(super) fn elsewhere(&self, fix: &Fix, drops: &[usize]) -> Option<Note> {
         let mut by_fate: BTreeMap<Fate, Vec<&str>> = BTreeMap::new();
-        for (name, fate) in self.prover.fates(files, drops).ok()? {
+        for (name, fate) in self.prover.fates(fix.parts.iter(), drops).ok()? {
             by_fate.entry(fate).or_default().push(name);
         }
         let told =
