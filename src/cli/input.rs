@@ -8,7 +8,7 @@ use clap::Args;
 use super::Streams;
 use crate::engine::{self, Enforcement};
 use crate::flow::Input;
-use crate::gitops::FaultKind;
+use crate::gitops::{self, FaultKind};
 use crate::load::{self, Naming, Problem};
 use crate::model::{Inference, Model, Settings, parse_all};
 use crate::report::visible::visible;
@@ -40,6 +40,9 @@ pub(super) struct TreeArguments {
     /// Which of several overlays to judge that cannot share a cluster, by the name of its folder [default: the first]
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
+    /// Tell all that is wrong with the tree, and which policies nothing applies
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Name files relative to the current folder, for `patch -p1`, and not to the root of the git work tree
     #[arg(long)]
     pub relative: bool,
@@ -196,18 +199,31 @@ impl Files {
         Ok(())
     }
 
-    /// Tells what the tree gets wrong where that bears on policies.
+    /// Tells what the tree gets wrong: where that bears on policies, or all of it.
     ///
     /// # Errors
     /// When the stream cannot be written.
-    pub(super) fn tell_tree(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
+    pub(super) fn tell_tree(
+        &self,
+        model: &Model<'_>,
+        verbose: bool,
+        streams: &mut Streams<'_>,
+    ) -> io::Result<()> {
         let place = |span| visible(&self.sources.place(span).to_string());
-        for fault in model.faults() {
+        let faults: Vec<&gitops::Fault> =
+            if verbose { model.tree().faults.iter().collect() } else { model.faults().collect() };
+        for fault in faults {
             write!(streams.err, "warning: {}: {}", place(fault.place), visible(&fault.kind.to_string()))?;
             match &fault.kind {
                 FaultKind::DuplicateObject { first, .. } => writeln!(streams.err, ", see {}", place(*first))?,
                 _ => writeln!(streams.err)?,
             }
+        }
+        for policy in model.policies.iter().filter(|_| verbose) {
+            let Some(left_out) = &policy.not_applied else { continue };
+            let title = visible(&policy.title());
+            let (at, why) = (place(policy.place()), &left_out.why);
+            writeln!(streams.err, "note: {at}: policy {title} is not applied: {why}")?;
         }
         for (policy, change) in model.changed() {
             writeln!(

@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
     let mut model = files.model(&trees, &arguments.tree.settings());
-    files.tell_tree(&model, streams)?;
+    files.tell_tree(&model, arguments.tree.verbose, streams)?;
     if arguments.follow {
         files.tell_variants(&model, streams)?;
         return follow(arguments, &files, &trees, &model, streams);

@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let trees = files.trees();
     let mut model = files.model(&trees, &arguments.tree.settings());
     files.tell_broken(&trees, streams)?;
-    files.tell_tree(&model, streams)?;
+    files.tell_tree(&model, arguments.tree.verbose, streams)?;
     files.tell_variants(&model, streams)?;
     let options = arguments.tree.engine_options();
     let read = |each: &mut dyn FnMut(Flow)| {

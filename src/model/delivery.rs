@@ -183,14 +183,15 @@ impl<'s> Delivery<'s> {
     }
 
     /// What is wrong with the tree where that bears on policies: two of one
-    /// name, and kustomizations that hold policies and cannot be followed.
+    /// name, and kustomizations that hold policies, or might, and cannot be followed.
     pub(super) fn faults(&self) -> impl Iterator<Item = &gitops::Fault> {
         let objects = &self.tree().objects;
         let counting = objects.iter().enumerate().filter(|(at, _)| self.counts(*at));
         let files: FxHashSet<FileId> = counting.map(|(_, object)| object.value.tree().file).collect();
         let has_policies = objects.iter().any(|object| is_policy(object).is_some());
         self.tree().faults.iter().filter(move |fault| {
-            has_policies && (self.is_asked_for(fault.place.file) || files.contains(&fault.place.file))
+            let is_near = self.is_asked_for(fault.place.file) || files.contains(&fault.place.file);
+            is_near && (has_policies || fault.hides_objects())
         })
     }
 

@@ -153,6 +153,48 @@ fn pods_that_a_release_likely_makes_are_not_others_than_those_that_were_seen() {
     assert!(!diff.contains("name: web-allow"), "{diff}");
 }
 
+/// The two clusters of one repository define the variables of the policy, each
+/// for itself.
+#[test]
+fn variables_are_those_of_the_cluster_that_is_judged() {
+    let folder = repository("clusters");
+    let web = "web/app=web,stage=staging";
+    let verdict = |variant| {
+        let command = ["verdict", ".", "--variant", variant];
+        out(&run(folder.path(), &command, "web/app=gateway", web, 8080))
+    };
+    let (staging, production) = (verdict("staging"), verdict("production"));
+    assert!(staging.contains("ingress  denied: nothing allows it; enforced by web/web"), "{staging}");
+    assert!(!production.contains("enforced by web/web"), "{production}");
+    let command = ["suggest", ".", "--variant", "staging"];
+    let output = run(folder.path(), &command, "web/app=gateway", web, 8080);
+    assert_eq!(changed(&out(&output)), ["apps/base/web/policy.yaml"], "{}", err(&output));
+    assert!(!out(&output).contains("+kind:"), "{}", out(&output));
+    let gone = |line: &str| line.starts_with('-') && !line.starts_with("---");
+    assert!(!out(&output).lines().any(gone), "{}", out(&output));
+}
+
+#[test]
+fn what_lies_outside_of_what_was_read_is_told() {
+    let folder = made(&[("overlay/kustomization.yaml", "namespace: shop\nresources: [../base]\n")]);
+    std::fs::remove_dir(folder.path().join(".git")).unwrap();
+    std::fs::create_dir(folder.path().join("overlay/.git")).unwrap();
+    let overlay = folder.path().join("overlay");
+    let output = run(&overlay, &["verdict", "."], "shop/app=gateway", "shop/app=web", 8080);
+    assert!(err(&output).contains("\"../base\" lies outside of what was read"), "{}", err(&output));
+}
+
+#[test]
+fn all_that_is_wrong_with_the_tree_is_told_when_asked_for() {
+    let folder = repository("overlays");
+    let flow = ["gw/app=gateway", "shop/app=web"];
+    let quiet = run(folder.path(), &["verdict", "."], flow[0], flow[1], 8080);
+    let told = run(folder.path(), &["verdict", ".", "-v"], flow[0], flow[1], 8080);
+    assert_eq!(out(&quiet), out(&told));
+    let word = "base/forgotten.yaml:4: policy shop/forgotten is not applied: no kustomization lists it";
+    assert!(err(&told).contains(word) && !err(&quiet).contains("forgotten"), "{}", err(&told));
+}
+
 #[test]
 fn argo_cd_says_the_namespace_of_what_is_mended() {
     let folder = repository("argo");
