@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::flows::count;
-use super::verdict::name;
 use crate::flow::{Denial, Distinct, Flow, Outcome, Request, Tally, reason};
+use crate::naming::name;
 
 const HEADER: [&str; 7] = ["FROM", "TO", "PORT", "SIDE", "REASON", "COUNT", "LAST SEEN"];
 
