@@ -2,7 +2,7 @@
 //! request, what an undecided verdict hangs on.
 
 use crate::engine::{ElementPlace, Unknown};
-use crate::flow::{Endpoint, Request};
+use crate::flow::{Endpoint, Flow, Request};
 use crate::label::NAMESPACE;
 use crate::model::Model;
 use crate::policy::Element;
@@ -50,12 +50,11 @@ pub fn name(end: &Endpoint) -> String {
     }
 }
 
-/// What a request asked for: `POST /public`, `DNS api.example.com`; empty where
-/// the protocol is not known.
-pub fn request(request: &Request) -> String {
-    match request {
-        Request::Http { method, path, .. } => format!("{method} {path}"),
-        Request::Dns { query } => format!("DNS {query}"),
-        Request::Other => String::new(),
+/// The packet of a flow, and the request in it: `TCP 8080 POST /public`.
+pub fn what(flow: &Flow) -> String {
+    match &flow.request {
+        Some(Request::Http { method, path, .. }) => format!("{} {method} {path}", flow.packet),
+        Some(Request::Dns { query }) => format!("{} query {query}", flow.packet),
+        Some(Request::Other) | None => flow.packet.to_string(),
     }
 }

@@ -178,16 +178,8 @@ impl Teller<'_, '_, '_, '_> {
             "{} → {} {}",
             name(observed.source.identity),
             name(observed.destination.identity),
-            observed.packet()
-        ) + &self.request(observed)
-    }
-
-    /// What a proxy refused, behind the flow that carried it.
-    fn request(&self, observed: &Observed) -> String {
-        match observed.distinct.flow.request.as_ref().map(naming::request) {
-            Some(request) if !request.is_empty() => format!(" {request}"),
-            _ => String::new(),
-        }
+            naming::what(&observed.distinct.flow)
+        )
     }
 
     fn seen(&self, drops: &[usize]) -> String {
