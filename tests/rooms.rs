@@ -67,6 +67,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
+    ("naming", &["engine", "flow", "label", "model", "policy"]),
     // Diagnose.
     (
         "diagnose",
@@ -115,6 +116,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "inventory",
             "label",
             "model",
+            "naming",
             "policy",
             "repair",
             "source",
@@ -134,6 +136,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "label",
             "lint",
             "model",
+            "naming",
             "policy",
             "source",
             "suggest",
@@ -164,11 +167,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Arrows that point the wrong way, each with the reason why it is borne.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "suggest",
-    "report",
-    "a finding blames a rule by its place, and `report::verdict::element` is where a place becomes a rule",
-)];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// `src/yaml/edit.rs` lies in the room `yaml`, `src/label.rs` in `label`.
 fn room(path: &Path) -> String {

@@ -12,6 +12,7 @@ mod identity;
 mod judge;
 mod l7;
 mod matcher;
+mod matching;
 mod observed;
 mod overlay;
 mod resolve;
