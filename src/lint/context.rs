@@ -107,6 +107,11 @@ impl<'c, 's> Context<'c, 's> {
         }
     }
 
+    /// The same tree as another cluster gets it.
+    pub(in crate::lint) fn of<'o>(&'o self, model: &'o Model<'s>) -> Context<'o, 's> {
+        Context::new(model, self.trees, self.sources, self.first_inventory, self.options)
+    }
+
     /// The release that is linted for.
     pub fn version(&self) -> CiliumVersion {
         self.options.engine.version

@@ -57,3 +57,23 @@ fn a_file_around_that_is_no_yaml_is_not_told_of() {
     let folder = repository(&[("k8s/web.yaml", POLICY), ("other/broken.yaml", "a: [1\n")]);
     assert_eq!(told(folder.path(), &["k8s"]), "");
 }
+
+/// Each overlay is for a cluster of its own, and may hold policies of its own.
+#[test]
+fn the_policies_of_every_overlay_are_looked_at() {
+    let wrong = |name: &str| POLICY.replace("name: web", name).replace("port: \"80\"", "port: 80");
+    let overlay = "namespace: shop\nresources: [../../base, own.yaml]\n";
+    let folder = repository(&[
+        ("base/kustomization.yaml", "resources: [web.yaml]\n"),
+        ("base/web.yaml", POLICY),
+        ("overlays/production/kustomization.yaml", overlay),
+        ("overlays/production/own.yaml", &wrong("name: production")),
+        ("overlays/staging/kustomization.yaml", overlay),
+        ("overlays/staging/own.yaml", &wrong("name: staging")),
+    ]);
+    let told = told(folder.path(), &["."]);
+    for name in ["production", "staging"] {
+        assert!(told.contains(&format!("overlays/{name}/own.yaml:12:")), "{told}");
+    }
+    assert_eq!(told.matches("error[unquoted-port]").count(), 2, "{told}");
+}
