@@ -4,12 +4,14 @@
 
 mod delivery;
 mod inference;
+mod rendered;
 
 use std::path::PathBuf;
 
-use delivery::{Delivery, add_to_inventory, likely_workloads};
+use delivery::Delivery;
 pub use inference::Inference;
 use rayon::prelude::*;
+use rendered::{add_to_inventory, likely_workloads};
 
 use crate::engine::{self, Engine, Resolver, ServiceFacts};
 use crate::gitops;

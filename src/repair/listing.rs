@@ -2,9 +2,10 @@
 //! listed. Only where nothing speaks against it; a policy that somebody took
 //! out on purpose is told of, and stays where it is.
 
+use super::Fix;
 use super::candidate::{Candidate, Operator};
 use super::prove::Prover;
-use crate::diagnose::{Miss, NearMiss};
+use crate::diagnose::{Miss, NearMiss, Scene, near_misses};
 use crate::finding::{Label, Safety};
 use crate::gitops::{is_archived, is_mentioned};
 use crate::manifest::objects;
@@ -39,8 +40,25 @@ pub(super) fn list(prover: &Prover<'_, '_, '_>, near: &NearMiss<'_, '_>) -> Opti
     })
 }
 
+/// The policies that would admit these drops if something applied them.
+pub fn not_applied(scene: &Scene<'_, '_>, fix: &Fix) -> Vec<Label> {
+    let mut labels: Vec<Label> = Vec::new();
+    for gap in fix.parts.iter().flat_map(|part| &part.mends) {
+        let drop = &scene.drops[gap.drop];
+        let near = near_misses(scene, drop.subject(gap.side), drop.peer(gap.side), gap.side, drop.packet());
+        let told = near.iter().filter_map(told);
+        let blamed = |label: &Label| fix.parts.iter().any(|part| part.candidate.blame.span == label.span);
+        for label in told.filter(|label| !blamed(label)) {
+            if !labels.contains(&label) {
+                labels.push(label);
+            }
+        }
+    }
+    labels
+}
+
 /// What is said of a policy that would admit a drop if something applied it.
-pub(super) fn told(near: &NearMiss<'_, '_>) -> Option<Label> {
+fn told(near: &NearMiss<'_, '_>) -> Option<Label> {
     let left_out = near.policy.not_applied.as_ref().filter(|_| matches!(near.miss, Miss::NotApplied))?;
     let text = format!("would admit it, but is not applied: {}", left_out.why);
     Some(Label { span: near.policy.place(), text })

@@ -24,12 +24,13 @@ use add::Additions;
 pub use candidate::{Assumption, Candidate, NewFile, Operator};
 use correct::Case;
 pub use elsewhere::{Fate, Spread};
+pub use listing::not_applied;
 pub use prove::{Disproof, Opened, Proven, Prover};
 use want::Want;
 
 use crate::diagnose::{Gap, Miss, NearMiss, Scene, near_misses};
 use crate::engine::IdentityId;
-use crate::finding::{Label, Safety};
+use crate::finding::Safety;
 use crate::source::Span;
 use crate::traffic::Packet;
 
@@ -383,23 +384,6 @@ impl<'m, 's> Planner<'_, 'm, 's> {
 /// Whether one fix mends something that another mends too.
 fn serves(one: &Proven, other: &Proven) -> bool {
     one.mends.iter().any(|gap| other.mends.contains(gap))
-}
-
-/// The policies that would admit these drops if something applied them.
-pub fn not_applied(scene: &Scene<'_, '_>, fix: &Fix) -> Vec<Label> {
-    let mut labels: Vec<Label> = Vec::new();
-    for gap in fix.parts.iter().flat_map(|part| &part.mends) {
-        let drop = &scene.drops[gap.drop];
-        let near = near_misses(scene, drop.subject(gap.side), drop.peer(gap.side), gap.side, drop.packet());
-        let told = near.iter().filter_map(listing::told);
-        let blamed = |label: &Label| fix.parts.iter().any(|part| part.candidate.blame.span == label.span);
-        for label in told.filter(|label| !blamed(label)) {
-            if !labels.contains(&label) {
-                labels.push(label);
-            }
-        }
-    }
-    labels
 }
 
 /// How an identity is called in messages: namespace and workload, else what it is.
