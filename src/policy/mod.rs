@@ -8,6 +8,7 @@
 
 pub mod cidr_group;
 mod decode;
+mod go_regex;
 pub mod icmp;
 pub mod injection;
 mod knp;

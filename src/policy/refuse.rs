@@ -2,6 +2,7 @@
 //! (`semantics.md` 1.4). One failing check refuses the whole object, and a
 //! refused object changes nothing.
 
+use super::go_regex::translated;
 use super::l7::Layer7;
 use super::name::{NameRule, has_allowed_characters};
 use super::peer::{Addresses, Entity, Peer, PeerKey, parse_cidr};
@@ -394,7 +395,7 @@ impl<'s> Check<'_, 's> {
         }
         for rule in l7.http.iter().flatten() {
             for text in [&rule.path, &rule.method].into_iter().flatten() {
-                if !is_unknown(&text.value) && regex_syntax_is_wrong(&text.value) {
+                if !is_unknown(&text.value) && translated(&text.value).is_none() {
                     self.fail("V39", text.span, format!("{:?} is no regular expression", text.value));
                 }
             }
@@ -457,11 +458,6 @@ fn ends_later(port: &Port<'_>) -> bool {
 
 fn parse_prefix(text: &str) -> Option<ipnet::IpNet> {
     parse_cidr(text).filter(|_| text.contains('/'))
-}
-
-/// Go's regular expressions and those of the regex crate have one syntax (RE2).
-fn regex_syntax_is_wrong(pattern: &str) -> bool {
-    regex::Regex::new(pattern).is_err()
 }
 
 const KAFKA_KEYS: [&str; 34] = [
