@@ -136,7 +136,7 @@ pub static RULES: &[Rule] = &[
         "a field is misspelt or stands at the wrong place",
         Check::Tree(r::unknown_field::check),
     ),
-    warning(
+    error(
         "empty-list-as-deny",
         Family::Effect,
         "an empty section denies nothing",
@@ -226,7 +226,7 @@ pub static RULES: &[Rule] = &[
         "a rule names a port that no pod declares",
         Check::Policy(r::unknown_port_name::check),
     ),
-    warning(
+    error(
         "backward-range",
         Family::Port,
         "an endPort lies below its port",
@@ -243,6 +243,12 @@ pub static RULES: &[Rule] = &[
         Family::Address,
         "a CIDR holds only addresses of the cluster itself",
         Check::Policy(r::cidr_managed::check),
+    ),
+    error(
+        "excepted-network",
+        Family::Address,
+        "the exceptions take away the whole network",
+        Check::Policy(r::excepted_network::check),
     ),
     warning(
         "zero-network",

@@ -152,25 +152,49 @@ fn lines_of(text: &str, span: Span) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
+/// What two findings about one place are compared by.
+#[derive(Clone, Copy)]
+struct Claim {
+    span: Span,
+    /// Whether it is about shape, or refused for it.
+    shape: bool,
+    /// Whether its rule tells of many different faults.
+    general: bool,
+    severity: Severity,
+    /// That with a mend first, else in the order of the rules.
+    rank: (bool, usize),
+}
+
+impl Claim {
+    fn of(found: &Found) -> Self {
+        let family = found.rule.family;
+        Self {
+            span: found.primary.span,
+            shape: matches!(family, Family::Shape | Family::Refused) || found.rule.id == "empty-list-as-deny",
+            general: matches!(found.rule.id, "wrong-shape" | "policy-refused"),
+            severity: found.severity,
+            rank: (found.mend.is_none(), place_of(found.rule)),
+        }
+    }
+
+    /// Whether nothing is lost without this one where the other is told.
+    fn is_told_by(&self, other: &Self) -> bool {
+        let better = other.shape && other.rank < self.rank && overlaps(other.span, self.span);
+        let special = self.general && !other.general && other.span == self.span;
+        (better || special) && other.severity >= self.severity
+    }
+}
+
 /// Shape and refusal are looked at from several sides: of the findings about
 /// one place, or a part of it, one is told: that with a mend, else the first
-/// rule's. What any other rule tells of exactly that place says it better.
+/// rule's. What another rule tells of exactly that place says it better, where
+/// it is as grave.
 fn tell_shapes_once(found: &mut Vec<Found>) {
-    let about_shape = |found: &Found| {
-        matches!(found.rule.family, Family::Shape | Family::Refused) || found.rule.id == "empty-list-as-deny"
-    };
-    let is_general = |found: &Found| matches!(found.rule.id, "wrong-shape" | "policy-refused");
-    let rank = |found: &Found| (found.mend.is_none(), place_of(found.rule));
-    let places: Vec<_> =
-        found.iter().map(|f| (f.primary.span, (about_shape(f), is_general(f), rank(f)))).collect();
-    found.retain(|own| {
-        let (span, own_rank, general) = (own.primary.span, rank(own), is_general(own));
-        let nears = neighbours(&places, span);
-        let told = |(other, (shape, other_general, rank)): &(Span, (bool, bool, (bool, usize)))| {
-            (*shape && *rank < own_rank && overlaps(*other, span))
-                || (general && !other_general && *other == span)
-        };
-        !about_shape(own) || !nears.iter().any(told)
+    let claims: Vec<(Span, Claim)> = found.iter().map(|f| (f.primary.span, Claim::of(f))).collect();
+    let mut own = claims.iter();
+    found.retain(|_| {
+        let Some((span, own)) = own.next() else { return true };
+        !own.shape || !neighbours(&claims, *span).iter().any(|(_, other)| own.is_told_by(other))
     });
 }
 

@@ -389,8 +389,10 @@ impl<'s> Check<'_, 's> {
     fn l7_rule_texts(&mut self, l7: &Layer7<'s>) {
         for rule in l7.dns.iter().flatten() {
             self.name_characters(rule);
-            if rule.name.is_some() && rule.pattern.is_some() {
-                self.fail("V24", rule.value.span(), "matchName and matchPattern cannot stand in one item");
+            // The agent takes both here; the API server looks since 1.16.
+            if rule.name.is_some() && rule.pattern.is_some() && self.version >= CiliumVersion::V1_16 {
+                let message = "matchName and matchPattern cannot stand in one item";
+                self.faults.push(Fault::api_server("V24", rule.value.span(), message));
             }
         }
         for rule in l7.http.iter().flatten() {

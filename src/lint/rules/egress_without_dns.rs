@@ -22,16 +22,14 @@ pub(in crate::lint) fn check<'c, 's>(
     _: &mut Judge<'_, 'c, 's>,
     findings: &mut Findings<'_>,
 ) {
-    let open_or_closed = Subjects::of(context, |rule| {
-        closes_on_purpose(rule) || allows(rule).any(|e| opens(e, Transport::Udp))
-    });
+    let open_or_closed = Subjects::of(context, opens_or_closes_dns);
     for policy in context.policies().filter(|policy| context.is_reported(policy.value.tree().file)) {
         for rule in &policy.rules {
             let Some(section) = rule.section(Side::Egress, Action::Allow) else { continue };
             let Some(first) = section.elements.iter().find(|element| calls_by_name(element)) else {
                 continue;
             };
-            if !closes(rule) {
+            if !closes(rule) || opens_or_closes_dns(rule) {
                 continue;
             }
             let Some(subject) = context.subject(policy, rule) else { continue };
@@ -56,6 +54,11 @@ pub(in crate::lint) fn check<'c, 's>(
             }
         }
     }
+}
+
+/// Whether it opens DNS, or closes egress and so DNS on purpose.
+fn opens_or_closes_dns(rule: &Rule<'_>) -> bool {
+    closes_on_purpose(rule) || allows(rule).any(|element| opens(element, Transport::Udp))
 }
 
 fn allows<'r, 's>(rule: &'r Rule<'s>) -> impl Iterator<Item = &'r Element<'s>> {

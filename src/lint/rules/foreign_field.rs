@@ -43,7 +43,7 @@ pub(in crate::lint) fn check<'c, 's>(
     }
 }
 
-pub(super) fn is_foreign(unknown: &Unknown<'_>) -> bool {
+pub(super) fn is_foreign(unknown: &Unknown<'_, '_>) -> bool {
     match unknown.kind {
         Kind::NetworkPolicy => {
             let name = unknown.name();

@@ -67,17 +67,24 @@ pub(super) fn meant(requirement: &Requirement<'_>) -> Option<String> {
     if !matches!(source, "any" | "k8s") || is_special(key) {
         return None;
     }
-    let near = |known: &&&str| matches!(slips(&key.to_lowercase(), known), Some(1 | 2));
-    let known = [NAMESPACE, CLUSTER, SERVICE_ACCOUNT].iter().find(near).map(|known| (*known).to_owned());
-    let known = known.or_else(|| {
-        let parts = NAMESPACE_LABELS.matches('.').count();
-        let (end, _) = key.match_indices('.').nth(parts - 1)?;
-        let (head, rest) = key.split_at_checked(end + 1)?;
-        matches!(slips(&head.to_lowercase(), NAMESPACE_LABELS), Some(1 | 2))
-            .then(|| format!("{NAMESPACE_LABELS}{rest}"))
-    });
+    let known = [NAMESPACE, CLUSTER, SERVICE_ACCOUNT].iter().find(|known| is_near(key, known));
+    let known = known.map(|known| (*known).to_owned()).or_else(|| namespace_label(key));
     let prefix = if source == "k8s" { "k8s:" } else { "" };
     known.map(|known| format!("{prefix}{known}"))
+}
+
+/// Whether a key is one slip or two from another. Asked of every key of a tree,
+/// so the length settles most.
+fn is_near(key: &str, known: &str) -> bool {
+    key.len().abs_diff(known.len()) <= 2 && matches!(slips(&key.to_lowercase(), known), Some(1 | 2))
+}
+
+/// The key of a namespace's label whose beginning is misspelt.
+fn namespace_label(key: &str) -> Option<String> {
+    let parts = NAMESPACE_LABELS.matches('.').count();
+    let (end, _) = key.match_indices('.').nth(parts - 1)?;
+    let (head, rest) = key.split_at_checked(end + 1)?;
+    is_near(head, NAMESPACE_LABELS).then(|| format!("{NAMESPACE_LABELS}{rest}"))
 }
 
 fn is_special(key: &str) -> bool {
