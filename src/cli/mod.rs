@@ -1,6 +1,7 @@
 //! What can be typed, what it means, and the exit code: one file a subcommand.
 
 mod completions;
+mod config;
 mod explain;
 mod flows;
 mod input;

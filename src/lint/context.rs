@@ -17,7 +17,7 @@ use crate::policy::{
     Element, Fault, Namespace, Policy, PolicyKind, Rule, Section, Selector, Subject, injection, refuse,
 };
 use crate::schema::{self, Kind, SchemaError};
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Source, Sources};
 use crate::version::CiliumVersion;
 use crate::yaml::Tree;
 
@@ -44,8 +44,8 @@ pub struct Context<'c, 's> {
     pub sources: &'c Sources,
     /// What else counts.
     pub options: &'c Options,
-    /// The first file that is no manifest of the tree.
-    first_inventory: FileId,
+    /// Which files belong to the tree and are no archive; the others are not listed.
+    live: Vec<bool>,
     /// Whether the tree is deployed by tools that can change namespaces.
     deployed_by_tools: bool,
     population: OnceLock<Population<'c>>,
@@ -91,12 +91,14 @@ impl<'c, 's> Context<'c, 's> {
     ) -> Self {
         let deployed_by_tools = model.objects().iter().any(is_deployment_tool)
             || sources.iter().any(|(_, source)| is_kustomization(&source.name));
+        let live = |(file, source): (FileId, &Source)| file < first_inventory && !is_archived(&source.name);
+        let live = sources.iter().map(live).collect();
         Self {
             model,
             trees,
             sources,
             options,
-            first_inventory,
+            live,
             deployed_by_tools,
             population: OnceLock::new(),
             shape: OnceLock::new(),
@@ -116,7 +118,7 @@ impl<'c, 's> Context<'c, 's> {
 
     /// Whether a file belongs to the tree and is no archive.
     pub fn is_live(&self, file: FileId) -> bool {
-        file < self.first_inventory && !is_archived(&self.sources[file].name)
+        self.live.get(file.0 as usize).copied().unwrap_or(false)
     }
 
     /// Whether findings in this file are wanted.

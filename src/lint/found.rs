@@ -18,6 +18,9 @@ pub struct Found {
     pub title: String,
     /// The place that is blamed.
     pub primary: Label,
+    /// The key and the value of the entry that the finding is about, where it
+    /// points at one of them only.
+    pub entry: Option<(Span, Span)>,
     /// Other places that matter.
     pub related: Vec<Label>,
     /// Why, and what to do.
@@ -56,6 +59,7 @@ impl<'f> Findings<'f> {
             severity: self.rule.severity,
             title: title.into(),
             primary: Label { span, text: here.into() },
+            entry: None,
             related: Vec::new(),
             notes: Vec::new(),
             mend: None,

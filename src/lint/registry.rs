@@ -60,8 +60,10 @@ impl Family {
 pub enum Check {
     /// At each policy by itself; policies are looked at in parallel.
     Policy(for<'s> fn(&Context<'_, 's>, &Policy<'s>, &mut Findings<'_>)),
+    /// At the tree as a whole; these rules look in parallel too.
+    Tree(for<'c, 's> fn(&Context<'c, 's>, &mut Findings<'_>)),
     /// At the tree as a whole, with an engine to ask for verdicts.
-    Tree(for<'c, 's> fn(&Context<'c, 's>, &mut Judge<'_, 'c, 's>, &mut Findings<'_>)),
+    Verdicts(for<'c, 's> fn(&Context<'c, 's>, &mut Judge<'_, 'c, 's>, &mut Findings<'_>)),
 }
 
 /// One rule.
@@ -158,7 +160,7 @@ pub static RULES: &[Rule] = &[
         "conflicting-rules",
         Family::Refused,
         "policies of the same pods contradict each other, and none of them can be computed",
-        Check::Tree(r::conflicting_rules::check),
+        Check::Verdicts(r::conflicting_rules::check),
     ),
     error(
         "colliding-keys",
@@ -326,7 +328,7 @@ pub static RULES: &[Rule] = &[
         "other-side-missing",
         Family::Effect,
         "one side allows what the other side does not",
-        Check::Tree(r::other_side_missing::check),
+        Check::Verdicts(r::other_side_missing::check),
     ),
     warning(
         "duplicate-object",

@@ -82,13 +82,14 @@ pub struct Outcome {
 
 /// Asks all wanted rules.
 pub fn run(context: &Context<'_, '_>, choice: &Choice) -> Outcome {
-    let mut found = ask_policies(context, choice);
-    let mut judge = Judge::new(context);
-    for rule in RULES.iter().filter(|rule| choice.wants(rule)) {
-        if let Check::Tree(check) = rule.check {
-            check(context, &mut judge, &mut Findings::of(rule, &mut found));
-        }
-    }
+    // Read before the rules share out their work, since they wait for it.
+    context.shape();
+    let ((mut found, of_trees), of_verdicts) = rayon::join(
+        || rayon::join(|| ask_policies(context, choice), || ask_trees(context, choice)),
+        || ask_for_verdicts(context, choice),
+    );
+    found.extend(of_trees);
+    found.extend(of_verdicts);
     found.retain(|found| {
         choice.tells(found)
             && context.is_reported(found.primary.span.file)
@@ -108,7 +109,7 @@ fn ask_policies(context: &Context<'_, '_>, choice: &Choice) -> Vec<Found> {
         .filter(|rule| choice.wants(rule))
         .filter_map(|rule| match rule.check {
             Check::Policy(check) => Some((rule, check)),
-            Check::Tree(_) => None,
+            Check::Tree(_) | Check::Verdicts(_) => None,
         })
         .collect();
     let policies: Vec<_> =
@@ -124,6 +125,28 @@ fn ask_policies(context: &Context<'_, '_>, choice: &Choice) -> Vec<Found> {
         })
         .collect();
     asked.into_iter().flatten().collect()
+}
+
+fn ask_trees(context: &Context<'_, '_>, choice: &Choice) -> Vec<Found> {
+    let asked = RULES.par_iter().filter(|rule| choice.wants(rule)).map(|rule| {
+        let mut found = Vec::new();
+        if let Check::Tree(check) = rule.check {
+            check(context, &mut Findings::of(rule, &mut found));
+        }
+        found
+    });
+    asked.collect::<Vec<_>>().into_iter().flatten().collect()
+}
+
+fn ask_for_verdicts(context: &Context<'_, '_>, choice: &Choice) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut judge = Judge::new(context);
+    for rule in RULES.iter().filter(|rule| choice.wants(rule)) {
+        if let Check::Verdicts(check) = rule.check {
+            check(context, &mut judge, &mut Findings::of(rule, &mut found));
+        }
+    }
+    found
 }
 
 fn place_of(rule: &Rule) -> usize {
@@ -156,6 +179,8 @@ fn lines_of(text: &str, span: Span) -> &str {
 #[derive(Clone, Copy)]
 struct Claim {
     span: Span,
+    /// The entry whose key or value is the place.
+    entry: Option<(Span, Span)>,
     /// Whether it is about shape, or refused for it.
     shape: bool,
     /// Whether its rule tells of many different faults.
@@ -170,6 +195,7 @@ impl Claim {
         let family = found.rule.family;
         Self {
             span: found.primary.span,
+            entry: found.entry,
             shape: matches!(family, Family::Shape | Family::Refused) || found.rule.id == "empty-list-as-deny",
             general: matches!(found.rule.id, "wrong-shape" | "policy-refused"),
             severity: found.severity,
@@ -177,9 +203,15 @@ impl Claim {
         }
     }
 
+    /// Whether it is about the key or the value of an entry.
+    fn is_of(&self, entry: Option<(Span, Span)>) -> bool {
+        entry.is_some_and(|(key, value)| self.span == key || self.span == value)
+    }
+
     /// Whether nothing is lost without this one where the other is told.
     fn is_told_by(&self, other: &Self) -> bool {
-        let better = other.shape && other.rank < self.rank && overlaps(other.span, self.span);
+        let near = overlaps(other.span, self.span) || self.is_of(other.entry) || other.is_of(self.entry);
+        let better = other.shape && other.rank < self.rank && near;
         let special = self.general && !other.general && other.span == self.span;
         (better || special) && other.severity >= self.severity
     }

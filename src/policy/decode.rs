@@ -259,8 +259,7 @@ impl<'s> Decoder<'_, 's> {
                 }
                 ("icmps", _) => {
                     if !inner.is_null() {
-                        let (fields, longest) = self.icmp_fields(inner);
-                        element.icmps = Some(Icmps { entry, fields, longest });
+                        element.icmps = Some(Icmps { entry, fields: self.icmp_fields(inner) });
                     }
                 }
                 ("authentication", _) if action == Action::Allow => {
@@ -456,11 +455,9 @@ impl<'s> Decoder<'_, 's> {
         }
     }
 
-    fn icmp_fields(&mut self, value: Value<'s>) -> (Vec<Field<'s>>, usize) {
+    fn icmp_fields(&mut self, value: Value<'s>) -> Vec<Field<'s>> {
         let mut fields = Vec::new();
-        let mut longest = 0;
         for item in self.items(value, "icmps") {
-            let before = fields.len();
             for entry in item.entries() {
                 if entry.key.text().as_deref() != Some("fields") {
                     self.unknown_field(entry.key, "an item of icmps");
@@ -470,9 +467,8 @@ impl<'s> Decoder<'_, 's> {
                     fields.push(self.icmp_field(field));
                 }
             }
-            longest = longest.max(fields.len() - before);
         }
-        (fields, longest)
+        fields
     }
 
     fn icmp_field(&mut self, value: Value<'s>) -> Field<'s> {

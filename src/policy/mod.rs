@@ -225,8 +225,6 @@ pub struct Icmps<'s> {
     pub entry: Entry<'s>,
     /// The fields of all items.
     pub fields: Vec<icmp::Field<'s>>,
-    /// How many fields the longest item has.
-    pub longest: usize,
 }
 
 /// Who refuses an object with a [`Fault`].

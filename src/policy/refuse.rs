@@ -268,8 +268,10 @@ impl<'s> Check<'_, 's> {
         if has_ports && has_items {
             self.fail("V12", icmps.entry.key.span(), "icmps and toPorts cannot stand in one item");
         }
-        if icmps.longest > MOST_ENTRIES {
-            self.fail("V14", icmps.entry.key.span(), "an item of icmps takes at most 40 fields");
+        for fields in icmps.entry.value.items().filter_map(|item| item.value.get("fields")) {
+            if fields.items().len() > MOST_ENTRIES {
+                self.fail("V14", fields.span(), "an item of icmps takes at most 40 fields");
+            }
         }
         for field in &icmps.fields {
             match (field.family, &field.kind) {

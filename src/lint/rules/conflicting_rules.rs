@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_other_places_are_those_of_rules_about_the_same_pods() {
-        let elsewhere = cnp("endpointSelector: {matchLabels: {app: z}}\n  egress:\n  - toPorts: [{ports: [{port: '80', protocol: TCP}], rules: {http: [{}]}}]\n").replace("name: x", "name: z");
+        let elsewhere = cnp("endpointSelector: {matchLabels: {app: z}}\n  egress:\n  - toPorts: [{ports: [{port: '80', protocol: TCP}], rules: {http: [{}]}}]\n").replace("namespace: shop", "namespace: z");
         let sources = crate::lint::rules::testing::sources(&format!("{}---\n{elsewhere}", tree("80")));
         let mut found = found(&sources);
         found.retain(|found| found.rule.id == "conflicting-rules");

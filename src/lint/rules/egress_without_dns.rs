@@ -10,18 +10,14 @@ use super::dns_over_udp_only::opens;
 use super::fqdn_without_dns_rule::dns_element;
 use super::selector_without_workload::is_pod_label;
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::lint::subjects::Subjects;
 use crate::policy::{Action, Element, Peer, PolicyKind, Rule};
 use crate::traffic::{Side, Transport};
 use crate::yaml::Editor;
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     let open_or_closed = Subjects::of(context, opens_or_closes_dns);
     for policy in context.policies().filter(|policy| context.is_reported(policy.value.tree().file)) {
         for rule in &policy.rules {

@@ -42,4 +42,6 @@ pub(super) mod wrong_shape;
 pub(super) mod zero_network;
 
 #[cfg(test)]
+mod refused_cases;
+#[cfg(test)]
 pub(super) mod testing;

@@ -221,7 +221,7 @@ fn with_tcp(port: Value<'_>) -> Result<Change, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use crate::finding::{Safety, Severity};
+    use crate::finding::Safety;
     use crate::lint::rules::testing::{cnp, fires, mended, mended_as_far_as, silent};
 
     #[test]

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use super::foreign_field;
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::schema::{Kind, SchemaFault};
 use crate::yaml::{Editor, Entry, Value};
@@ -47,7 +47,8 @@ pub(super) fn all<'x, 's>(
     })
 }
 
-fn entry_at<'t>(root: Value<'t>, pointer: &str) -> Option<Entry<'t>> {
+/// The entry of an object that a JSON pointer leads to.
+pub(super) fn entry_at<'t>(root: Value<'t>, pointer: &str) -> Option<Entry<'t>> {
     let (path, last) = pointer.rsplit_once('/')?;
     let step = |step: &str| step.replace("~1", "/").replace("~0", "~");
     let holder = path.split('/').skip(1).try_fold(root, |value, part| {
@@ -60,11 +61,7 @@ fn entry_at<'t>(root: Value<'t>, pointer: &str) -> Option<Entry<'t>> {
     holder.resolve().entry(&step(last))
 }
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     for unknown in all(context).filter(|unknown| !foreign_field::is_foreign(unknown)) {
         let found = findings.add(unknown.entry.key.span(), unknown.message, "no field of this place");
         found.why("the API server refuses the object, or drops the key, and the rule means another thing than it reads");

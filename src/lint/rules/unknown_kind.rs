@@ -5,7 +5,7 @@
 //! Mend: the kind or apiVersion that was meant. Safe: nothing else is near.
 
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::manifest::Object;
 use crate::spelling::nearest;
@@ -18,11 +18,7 @@ const POLICIES: [(&str, &str); 4] = [
     ("NetworkPolicy", "networking.k8s.io/v1"),
 ];
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     for object in context.model.objects().iter().filter(|o| context.is_reported(o.value.tree().file)) {
         match POLICIES.iter().find(|(kind, _)| *kind == object.kind) {
             Some((kind, version)) => wrong_group(object, kind, version, findings),

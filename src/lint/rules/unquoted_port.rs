@@ -12,7 +12,8 @@ use crate::policy::{Policy, PolicyKind};
 use crate::yaml::{Editor, Resolved};
 
 pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
-    if policy.kind == PolicyKind::Knp {
+    // A number where text is due is a fault by itself, so most policies need no second look.
+    if policy.kind == PolicyKind::Knp || policy.faults.is_empty() {
         return;
     }
     let lists = elements(policy).flat_map(|at| &at.element.to_ports).flat_map(|ports| &ports.lists);

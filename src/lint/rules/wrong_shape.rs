@@ -9,8 +9,9 @@
 
 use std::net::IpAddr;
 
+use super::unknown_field::entry_at;
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::{Findings, Found};
 use crate::schema::{SchemaError, SchemaFault};
 use crate::yaml::{Editor, Value};
@@ -18,11 +19,7 @@ use crate::yaml::{Editor, Value};
 /// Words that open more than a class of hosts are never taken for granted.
 const WIDE: [&str; 4] = ["all", "world", "cluster", "none"];
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     for (at, errors) in context.shape() {
         let Some(object) = context.model.objects().get(*at) else { continue };
         for error in errors {
@@ -30,6 +27,8 @@ pub(in crate::lint) fn check<'c, 's>(
                 continue;
             }
             let found = findings.add(error.span, error.message.clone(), "the API server refuses this");
+            let entry = entry_at(object.value, &error.pointer);
+            found.entry = entry.map(|entry| (entry.key.span(), entry.value.span()));
             if let Some(value) = value_at(object.value, &error.pointer) {
                 mend(found, error, value);
             }
