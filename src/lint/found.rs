@@ -3,9 +3,14 @@
 
 use crate::finding::{Label, Note, Safety, Severity};
 use crate::source::Span;
-use crate::yaml::{Change, Refusal};
+use crate::yaml::{Change, Editor, Refusal, Sharing};
 
 use super::Rule;
+
+/// For mends of what is wrong wherever it is used: where aliases repeat the
+/// node, all of its uses are mended. A mend by which another object of the file
+/// is worse off is not made.
+pub(in crate::lint) const EVERY_USE: Editor = Editor { sharing: Sharing::Allow };
 
 /// One finding of a rule.
 #[derive(Debug, Clone)]

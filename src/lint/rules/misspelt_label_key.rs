@@ -10,11 +10,11 @@ use super::filtered_label::place;
 use crate::finding::Safety;
 use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
 use crate::lint::context::Context;
-use crate::lint::found::Findings;
+use crate::lint::found::{EVERY_USE, Findings};
 use crate::policy::selector::{Origin, Requirement};
 use crate::policy::{Policy, PolicyKind, is_unknown};
 use crate::spelling::slips;
-use crate::yaml::{Editor, Value};
+use crate::yaml::Value;
 
 pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
     if policy.kind == PolicyKind::Knp {
@@ -30,10 +30,8 @@ pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findi
         );
         found.why("Cilium puts namespace, cluster and service account on every pod, under fixed keys with source k8s");
         let change = match requirement.origin {
-            Origin::Label(entry) => Some(Editor::default().rename_key(&entry, &meant)),
-            Origin::Expression(item) => {
-                item.get("key").map(|key| Editor::default().replace(key, meant.as_str()))
-            }
+            Origin::Label(entry) => Some(EVERY_USE.rename_key(&entry, &meant)),
+            Origin::Expression(item) => item.get("key").map(|key| EVERY_USE.replace(key, meant.as_str())),
             Origin::Injected | Origin::Added => None,
         };
         found.mend(Safety::Safe, format!("write {meant}"), change);

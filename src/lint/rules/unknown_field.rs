@@ -10,9 +10,9 @@ use std::borrow::Cow;
 use super::foreign_field;
 use crate::finding::Safety;
 use crate::lint::context::Context;
-use crate::lint::found::Findings;
+use crate::lint::found::{EVERY_USE, Findings};
 use crate::schema::{Kind, SchemaFault};
-use crate::yaml::{Editor, Entry, Value};
+use crate::yaml::{Entry, Value};
 
 /// A key that the schema does not know.
 pub(super) struct Unknown<'x, 't> {
@@ -69,7 +69,7 @@ pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut F
             found.mend(
                 Safety::Safe,
                 format!("rename it to {meant}"),
-                [Editor::default().rename_key(&unknown.entry, meant)],
+                [EVERY_USE.rename_key(&unknown.entry, meant)],
             );
         }
     }

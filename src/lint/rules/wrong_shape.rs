@@ -12,9 +12,9 @@ use std::net::IpAddr;
 use super::unknown_field::entry_at;
 use crate::finding::Safety;
 use crate::lint::context::Context;
-use crate::lint::found::{Findings, Found};
+use crate::lint::found::{EVERY_USE, Findings, Found};
 use crate::schema::{SchemaError, SchemaFault};
-use crate::yaml::{Editor, Value};
+use crate::yaml::Value;
 
 /// Words that open more than a class of hosts are never taken for granted.
 const WIDE: [&str; 4] = ["all", "world", "cluster", "none"];
@@ -54,7 +54,7 @@ fn mend(found: &mut Found, error: &SchemaError, value: Value<'_>) {
     if let Some(better) = better.filter(|better| *better != text) {
         let safety = if WIDE.contains(&better.as_str()) { Safety::Unsafe } else { Safety::Safe };
         let title = format!("write {better}");
-        found.mend(safety, title, [Editor::default().replace(value, better)]);
+        found.mend(safety, title, [EVERY_USE.replace(value, better)]);
     }
 }
 
