@@ -9,6 +9,7 @@ use rustc_hash::FxHashSet;
 use super::matching::matches;
 use super::population::{Member, Population};
 use crate::engine::{self, Engine, Truth};
+use crate::gitops::{Applied, NotApplied};
 use crate::inventory::Workload;
 use crate::manifest::Object;
 use crate::model::Model;
@@ -127,7 +128,7 @@ impl<'c, 's> Context<'c, 's> {
     }
 
     /// What each object has against the schema of its kind, for objects in
-    /// reported files: index into the model's objects, and the errors.
+    /// reported files that are more than a patch of another: index into the model's objects, and the errors.
     pub fn shape(&self) -> &[(usize, Vec<SchemaError>)] {
         self.shape.get_or_init(|| {
             self.model
@@ -135,12 +136,20 @@ impl<'c, 's> Context<'c, 's> {
                 .par_iter()
                 .enumerate()
                 .filter_map(|(at, object)| {
-                    let kind = Kind::of(object).filter(|_| self.is_reported(object.value.tree().file))?;
+                    let wanted = self.is_reported(object.value.tree().file) && !self.is_patch(at);
+                    let kind = Kind::of(object).filter(|_| wanted)?;
                     let errors = schema::check(kind, self.version(), object.value);
                     (!errors.is_empty()).then_some((at, errors))
                 })
                 .collect()
         })
+    }
+
+    /// Whether an object is only a part, that kustomize puts into another one.
+    fn is_patch(&self, at: usize) -> bool {
+        let placements = self.model.tree().placements(at);
+        !placements.is_empty()
+            && placements.iter().all(|p| matches!(p.applied, Applied::No(NotApplied::Patch(_))))
     }
 
     /// What agents have against a policy.

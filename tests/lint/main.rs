@@ -51,6 +51,12 @@ fn the_ready_made_policies_are_silent() {
     is_silent(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"));
 }
 
+/// What looks wrong and is right: each document of this tree says what.
+#[test]
+fn what_only_looks_wrong_is_silent() {
+    is_silent(&here().join("quiet"));
+}
+
 #[test]
 fn every_mended_tree_of_the_causes_is_silent() {
     let mut seen = 0;
