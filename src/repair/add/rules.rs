@@ -74,7 +74,12 @@ impl Additions<'_, '_, '_> {
         let mut title: Vec<String> = rules.iter().filter_map(|rule| title(rule, wants)).collect();
         let mut edits: Vec<(FileId, Change)> = Vec::new();
         let mut dns_rule = None;
-        if rules.iter().any(|rule| self.must_learn(rule, wants)) {
+        let subject = self.subject(want);
+        let names_wait = !dns::listed_names(self.rule).is_empty() && !dns::passes_proxy(self.scene, subject);
+        if let Some(own) = rules.iter_mut().find(|rule| rule.group.dns && names_wait) {
+            // The policy lists names already: their addresses are learned here.
+            own.datum = dns::through_proxy(own.datum.clone(), &dns::every_name());
+        } else if rules.iter().any(|rule| self.must_learn(rule, wants)) {
             title.push("send its DNS queries through the proxy".to_owned());
             if let Some(own) = rules.iter_mut().find(|rule| rule.group.dns) {
                 own.datum = dns::through_proxy(own.datum.clone(), &dns::every_name());
