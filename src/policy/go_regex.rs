@@ -213,10 +213,20 @@ impl Reader<'_> {
         })
     }
 
+    /// Behind a `{`: what stands there up to the `}`, which must be there.
+    fn braced(&mut self) -> Option<String> {
+        let mut inside = String::new();
+        loop {
+            match self.rest.next()? {
+                '}' => return Some(inside),
+                c => inside.push(c),
+            }
+        }
+    }
+
     fn hexadecimal(&mut self) -> Option<char> {
         let digits: String = if self.rest.next_if_eq(&'{').is_some() {
-            let digits = self.rest.by_ref().take_while(|c| *c != '}').collect();
-            digits
+            self.braced()?
         } else {
             self.rest.by_ref().take(2).collect()
         };
@@ -239,7 +249,7 @@ impl Reader<'_> {
     /// `\pL`, `\p{Greek}`, `\p{^Greek}`: as a set of the regex crate, if that knows it.
     fn unicode_class(&mut self, letter: char) -> Option<String> {
         let name: String = match self.rest.next()? {
-            '{' => self.rest.by_ref().take_while(|c| *c != '}').collect(),
+            '{' => self.braced()?,
             c => c.to_string(),
         };
         let bare = name.strip_prefix('^').unwrap_or(&name);
@@ -415,6 +425,8 @@ mod tests {
             "[[:nope:]]",
             r"\p{Nope}",
             r"\x{110000}",
+            r"\x{41",
+            r"\p{Greek",
             r"\xg1",
             "(?i-)",
             "|*",
