@@ -8,6 +8,7 @@
 
 pub mod cidr_group;
 mod decode;
+mod decode_ports;
 mod go_regex;
 pub mod icmp;
 pub mod injection;
@@ -17,6 +18,7 @@ pub mod name;
 pub mod peer;
 pub mod ports;
 pub mod refuse;
+mod refuse_l7;
 pub mod selector;
 
 pub use decode::{Context, decode, is_policy};
@@ -194,6 +196,20 @@ pub struct Element<'s> {
     pub icmps: Option<Icmps<'s>>,
     /// `authentication.mode`.
     pub authentication: Option<Spanned<Text<'s>>>,
+}
+
+impl<'s> Element<'s> {
+    /// An item that says nothing.
+    fn empty(value: Value<'s>) -> Self {
+        Self {
+            value,
+            peers: Vec::new(),
+            requires: Vec::new(),
+            to_ports: None,
+            icmps: None,
+            authentication: None,
+        }
+    }
 }
 
 /// The port lists of an element.

@@ -43,7 +43,8 @@ pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut F
     }
 }
 
-fn allows<'r, 's>(rule: &'r Rule<'s>) -> impl Iterator<Item = &'r Element<'s>> {
+/// The items of a rule's egress section.
+pub(super) fn allows<'r, 's>(rule: &'r Rule<'s>) -> impl Iterator<Item = &'r Element<'s>> {
     rule.section(Side::Egress, Action::Allow).into_iter().flat_map(|section| &section.elements)
 }
 

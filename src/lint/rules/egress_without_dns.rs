@@ -6,7 +6,7 @@
 //! closes their egress on purpose, and for rules that name addresses or entities
 //! only. Mend: a rule for the cluster's DNS. Unsafe: it may live elsewhere.
 
-use super::dns_over_udp_only::opens;
+use super::dns_over_udp_only::{allows, opens};
 use super::fqdn_without_dns_rule::dns_element;
 use super::selector_without_workload::is_pod_label;
 use crate::finding::Safety;
@@ -55,10 +55,6 @@ pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut F
 /// Whether it opens DNS, or closes egress and so DNS on purpose.
 fn opens_or_closes_dns(rule: &Rule<'_>) -> bool {
     closes_on_purpose(rule) || allows(rule).any(|element| opens(element, Transport::Udp))
-}
-
-fn allows<'r, 's>(rule: &'r Rule<'s>) -> impl Iterator<Item = &'r Element<'s>> {
-    rule.section(Side::Egress, Action::Allow).into_iter().flat_map(|section| &section.elements)
 }
 
 /// Whether it switches default deny on for egress.

@@ -5,8 +5,7 @@
 //!
 //! Mend: the key that was meant. Safe: no pod can carry the written one.
 
-use super::colliding_keys::selectors;
-use super::filtered_label::place;
+use super::colliding_keys::conditions;
 use crate::finding::Safety;
 use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
 use crate::lint::context::Context;
@@ -20,8 +19,8 @@ pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findi
     if policy.kind == PolicyKind::Knp {
         return;
     }
-    for requirement in selectors(policy).flat_map(|selector| &selector.requirements) {
-        let (Some(span), Some(meant)) = (place(requirement), meant(requirement)) else { continue };
+    for (requirement, span) in conditions(policy) {
+        let Some(meant) = meant(requirement) else { continue };
         let written = written_key(requirement).and_then(|key| key.text()).unwrap_or_default();
         let found = findings.add(
             span,
