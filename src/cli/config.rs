@@ -2,13 +2,13 @@
 //! linter. It is found upwards from the first path; the command line outranks
 //! it. `schemas/policyfix.json` describes it to editors.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Enforcement;
-use crate::policy::peer::parse_cidr;
 use crate::version::CiliumVersion;
 
 /// The name of the file.
@@ -115,7 +115,7 @@ impl Config {
             .map_err(|error| ConfigError::Wrong { path: path.to_owned(), error: Box::new(error) })?;
         config.version().map_err(|error| ConfigError::Version { path: path.to_owned(), error })?;
         config.enforcement().map_err(|error| ConfigError::Enforcement { path: path.to_owned(), error })?;
-        if let Some(text) = config.managed_cidrs.iter().find(|text| parse_cidr(text).is_none()) {
+        if let Some(text) = config.managed_cidrs.iter().find(|text| network(text).is_none()) {
             return Err(ConfigError::Cidr { path: path.to_owned(), text: text.clone() });
         }
         Ok(config)
@@ -123,7 +123,7 @@ impl Config {
 
     /// The addresses that the cluster manages.
     pub(super) fn managed(&self) -> Vec<IpNet> {
-        self.managed_cidrs.iter().filter_map(|text| parse_cidr(text)).collect()
+        self.managed_cidrs.iter().filter_map(|text| network(text)).collect()
     }
 
     /// The agents' mode, where one is said.
@@ -141,6 +141,11 @@ impl Config {
     pub(super) fn version(&self) -> Result<Option<CiliumVersion>, crate::version::UnknownVersion> {
         self.cilium_version.as_deref().map(str::parse).transpose()
     }
+}
+
+/// A CIDR, or an address as the network that holds it alone.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 #[cfg(test)]

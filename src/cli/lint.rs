@@ -20,6 +20,7 @@ use crate::source::{FileId, Sources};
 /// Finds mistakes in policies that need no flow to see
 #[derive(Debug, Args)]
 #[command(
+    help_template = super::EXAMPLES_FIRST,
     after_help = "Examples:\n  policyfix lint k8s/\n  policyfix lint --fix\n  policyfix lint --diff | git apply\n  policyfix lint --select shape,service-port\n  policyfix lint --changed k8s/a.yaml k8s/b.yaml\n\nA comment `# policyfix: ignore[id] reason` silences a finding at its line, on the line above it,\nor before the first line of a document for all of it."
 )]
 pub(super) struct Arguments {

@@ -13,6 +13,9 @@ use std::io::Write;
 
 use clap::{Parser, Subcommand};
 
+/// The help of a command: what it does, how it is typed, and only then each option.
+const EXAMPLES_FIRST: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {

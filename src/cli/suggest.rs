@@ -24,6 +24,7 @@ use crate::yaml::Tree;
 /// Finds out why flows are dropped and writes the smallest correct edits as a diff
 #[derive(Debug, Args)]
 #[command(
+    help_template = super::EXAMPLES_FIRST,
     after_help = "Examples:\n  policyfix suggest k8s/ --flows drops.jsonl | git apply\n  hubble observe --verdict DROPPED -o jsonpb --last 1000 | policyfix suggest k8s/ --flows -\n  policyfix suggest k8s/ --flows drops.jsonl --write\n  policyfix suggest k8s/ --flows drops.jsonl --out patches/ && git am patches/*.patch"
 )]
 pub(super) struct Arguments {

@@ -15,6 +15,7 @@ use crate::version::CiliumVersion;
 /// Tells what Cilium decides for each flow, at its source and at its destination
 #[derive(Debug, Args)]
 #[command(
+    help_template = super::EXAMPLES_FIRST,
     after_help = "Examples:\n  policyfix verdict k8s/ --flows drops.jsonl\n  hubble observe -o jsonpb --last 100 | policyfix verdict k8s/ --flows - --format json"
 )]
 pub(super) struct Arguments {

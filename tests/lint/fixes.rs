@@ -126,6 +126,8 @@ fn good() -> &'static [String] {
         let is_good = |text: &&String| {
             let tree = parse(FileId(0), text);
             let all = objects(&tree);
+            // Of a line with a variable nothing is said.
+            let is_certain = !text.contains("${");
             // Policies alone: no text of a patch, no values of a release.
             let are_policies = !all.is_empty() && all.iter().all(|object| Kind::of(object).is_some());
             are_policies

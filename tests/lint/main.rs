@@ -235,3 +235,14 @@ fn rules_are_listed_and_counted() {
     let counts = text(&lint(folder.path(), &["--statistics"]).stdout);
     assert!(counts.contains("1  unquoted-port"), "{counts}");
 }
+
+#[test]
+fn help_begins_with_examples() {
+    for command in ["lint", "suggest", "verdict", "flows"] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_policyfix"));
+        let help = text(&run.args([command, "--help"]).output().expect("the command runs").stdout);
+        let at = |words: &str| help.find(words).unwrap_or_else(|| unreachable!("{command}: {words}\n{help}"));
+        assert!(at("Usage:") < at("Examples:") && at("Examples:") < at("Options:"), "{help}");
+        assert_eq!(help.matches("Examples:").count(), 1, "{help}");
+    }
+}
