@@ -130,7 +130,8 @@ fn good() -> &'static [String] {
             let is_certain = !text.contains("${");
             // Policies alone: no text of a patch, no values of a release.
             let are_policies = !all.is_empty() && all.iter().all(|object| Kind::of(object).is_some());
-            are_policies
+            is_certain
+                && are_policies
                 && all.len() == text.matches("apiVersion").count()
                 && faults(text).is_empty()
                 && mended(text, Safety::Safe) == **text
