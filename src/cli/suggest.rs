@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use super::flows::KeepArguments;
 use super::input::{Files, FlowArguments, TreeArguments};
 use super::{Exit, Streams};
+use crate::engine;
 use crate::finding::{Safety, Severity};
 use crate::flow::{self, Keep, Tally as FlowTally};
 use crate::model::Model;
@@ -23,6 +24,7 @@ use crate::yaml::Tree;
 /// Finds out why flows are dropped and writes the smallest correct edits as a diff
 #[derive(Debug, Args)]
 #[command(
+    help_template = super::EXAMPLES_FIRST,
     after_help = "Examples:\n  policyfix suggest k8s/ --flows drops.jsonl | git apply\n  hubble observe --verdict DROPPED -o jsonpb --last 1000 | policyfix suggest k8s/ --flows -\n  policyfix suggest k8s/ --flows drops.jsonl --write\n  policyfix suggest k8s/ --flows drops.jsonl --out patches/ && git am patches/*.patch"
 )]
 pub(super) struct Arguments {
@@ -85,17 +87,18 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
-    let files = arguments.tree.read();
+    let Some(setup) = arguments.tree.setup(streams)? else { return Ok(Exit::Unusable) };
+    let files = setup.read();
     if !files.tell_problems(streams)? {
         return Ok(Exit::Unusable);
     }
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
-    let mut model = files.model(&trees, &arguments.tree.settings());
+    let mut model = files.model(&trees, &setup.settings());
     files.tell_tree(&model, arguments.tree.verbose, streams)?;
     if arguments.follow {
         files.tell_variants(&model, streams)?;
-        return follow(arguments, &files, &trees, &model, streams);
+        return follow(arguments, &setup.engine_options(), &files, &trees, &model, streams);
     }
     // Audited flows are evidence at least; whether they count as drops is a wish.
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
@@ -105,7 +108,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
         return Ok(Exit::Unusable);
     }
     let wishes = arguments.wishes();
-    let options = arguments.tree.engine_options();
+    let options = setup.engine_options();
     let flows = tally.distinct();
     let ends = flows.iter().flat_map(|seen| [&seen.flow.source, &seen.flow.destination]);
     files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
@@ -135,6 +138,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
 /// diff of its fix alone.
 fn follow(
     arguments: &Arguments,
+    options: &engine::Options,
     files: &Files,
     trees: &[Tree<'_>],
     model: &Model<'_>,
@@ -150,8 +154,8 @@ fn follow(
         if written.is_err() || tally.distinct_count() == before {
             return;
         }
-        let options = arguments.tree.engine_options();
-        let suggestion = suggest(model, trees, &files.sources, options, tally.distinct(), arguments.wishes());
+        let suggestion =
+            suggest(model, trees, &files.sources, options.clone(), tally.distinct(), arguments.wishes());
         written = tell_new(&suggestion, files, arguments, &mut told, streams);
     });
     written?;

@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use super::matching::matches;
 use super::population::{Member, Population};
 use crate::engine::{self, Engine, Truth};
-use crate::gitops::is_archived;
+use crate::gitops::{Applied, NotApplied, is_archived};
 use crate::inventory::Workload;
 use crate::manifest::Object;
 use crate::model::Model;
@@ -45,8 +45,8 @@ pub struct Context<'c, 's> {
     pub sources: &'c Sources,
     /// What else counts.
     pub options: &'c Options,
-    /// The first file that is no manifest of the tree.
-    first_inventory: FileId,
+    /// Which files belong to the tree and are no archive; the others are not listed.
+    live: Vec<bool>,
     /// Whether the tree is deployed by tools that can change namespaces.
     deployed_by_tools: bool,
     population: OnceLock<Population<'c>>,
@@ -93,14 +93,16 @@ impl<'c, 's> Context<'c, 's> {
         let is_own_kustomization =
             |(file, source): (FileId, &Source)| model.is_asked_for(file) && is_kustomization(&source.name);
         let deployed_by_tools = model.hangs_on_surroundings()
-            || model.counting_objects().any(is_deployment_tool)
+            || model.counting_objects().any(|(_, object)| is_deployment_tool(object))
             || sources.iter().any(is_own_kustomization);
+        let live = |(file, source): (FileId, &Source)| file < first_inventory && !is_archived(&source.name);
+        let live = sources.iter().map(live).collect();
         Self {
             model,
             trees,
             sources,
             options,
-            first_inventory,
+            live,
             deployed_by_tools,
             population: OnceLock::new(),
             shape: OnceLock::new(),
@@ -109,7 +111,7 @@ impl<'c, 's> Context<'c, 's> {
 
     /// The same tree as another cluster gets it.
     pub(in crate::lint) fn of<'o>(&'o self, model: &'o Model<'s>) -> Context<'o, 's> {
-        Context::new(model, self.trees, self.sources, self.first_inventory, self.options)
+        Context::new(model, self.trees, self.sources, self.model.first_inventory, self.options)
     }
 
     /// The release that is linted for.
@@ -125,7 +127,7 @@ impl<'c, 's> Context<'c, 's> {
 
     /// Whether a file belongs to the tree and is no archive.
     pub fn is_live(&self, file: FileId) -> bool {
-        file < self.first_inventory && !is_archived(&self.sources[file].name)
+        self.live.get(file.0 as usize).copied().unwrap_or(false)
     }
 
     /// Whether findings in this file are wanted.
@@ -136,7 +138,7 @@ impl<'c, 's> Context<'c, 's> {
     }
 
     /// What each object has against the schema of its kind, for objects in
-    /// reported files: index into the model's objects, and the errors.
+    /// reported files that are more than a patch of another: index into the model's objects, and the errors.
     pub fn shape(&self) -> &[(usize, Vec<SchemaError>)] {
         self.shape.get_or_init(|| {
             self.model
@@ -144,12 +146,20 @@ impl<'c, 's> Context<'c, 's> {
                 .par_iter()
                 .enumerate()
                 .filter_map(|(at, object)| {
-                    let kind = Kind::of(object).filter(|_| self.is_reported(object.value.tree().file))?;
+                    let wanted = self.is_reported(object.value.tree().file) && !self.is_patch(at);
+                    let kind = Kind::of(object).filter(|_| wanted)?;
                     let errors = schema::check(kind, self.version(), object.value);
                     (!errors.is_empty()).then_some((at, errors))
                 })
                 .collect()
         })
+    }
+
+    /// Whether an object is only a part, that kustomize puts into another one.
+    fn is_patch(&self, at: usize) -> bool {
+        let placements = self.model.tree().placements(at);
+        !placements.is_empty()
+            && placements.iter().all(|p| matches!(p.applied, Applied::No(NotApplied::Patch(_))))
     }
 
     /// What agents have against a policy.
