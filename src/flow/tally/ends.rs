@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
+use super::digest::EndTexts;
 use crate::flow::Endpoint;
 use crate::label::{self, Label};
 
@@ -21,7 +22,8 @@ pub(crate) struct Ends {
     /// The first endpoint of each class, as an example of it.
     examples: Vec<Endpoint>,
     by_class: FxHashMap<Endpoint, EndId>,
-    by_text: FxHashMap<Box<str>, EndId>,
+    /// By the hash of the text that an end is written as.
+    by_text: FxHashMap<u64, (Box<str>, EndId)>,
 }
 
 impl Ends {
@@ -37,25 +39,28 @@ impl Ends {
         id
     }
 
-    /// The end that is written as `text`, read by `parse` if the text is new.
-    ///
-    /// # Errors
-    ///
-    /// What `parse` answers.
-    pub(crate) fn id_of_text<E>(
-        &mut self,
-        text: &str,
-        parse: impl FnOnce() -> Result<Endpoint, E>,
-    ) -> Result<EndId, E> {
-        if let Some(&id) = self.by_text.get(text) {
-            return Ok(id);
+    /// The ends of a block.
+    pub(super) fn ids_of_texts(&mut self, texts: &EndTexts) -> Vec<EndId> {
+        let mut ids = Vec::with_capacity(texts.ends.len());
+        for (place, end) in texts.ends.iter().enumerate() {
+            ids.push(self.id_of_text(end.hash, texts.text_of(place), &end.endpoint));
         }
-        let id = self.id(&parse()?);
+        ids
+    }
+
+    /// The end that is written as `text`.
+    fn id_of_text(&mut self, hash: u64, text: &str, endpoint: &Endpoint) -> EndId {
+        if let Some((known, id)) = self.by_text.get(&hash)
+            && **known == *text
+        {
+            return *id;
+        }
+        let id = self.id(endpoint);
         if self.by_text.len() >= CACHED_TEXTS {
             self.by_text.clear();
         }
-        self.by_text.insert(text.into(), id);
-        Ok(id)
+        self.by_text.insert(hash, (text.into(), id));
+        id
     }
 
     /// The first endpoint that was seen of an end.
@@ -180,9 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_parsed_once() {
+    fn a_text_is_compared_with_an_end_once() {
         let mut ends = Ends::default();
-        let id = ends.id_of_text("web", || Ok::<_, ()>(pod("web-1", [10, 0, 0, 1])));
-        assert_eq!(ends.id_of_text("web", || Err(())), id);
+        let web = pod("web-1", [10, 0, 0, 1]);
+        let id = ends.id_of_text(1, "web", &web);
+        assert_eq!(ends.id_of_text(1, "web", &Endpoint::default()), id);
+        assert_ne!(ends.id_of_text(1, "else", &Endpoint::default()), id, "hashes may be equal");
     }
 }

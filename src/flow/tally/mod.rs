@@ -2,6 +2,7 @@
 //! distinct flows, not with the records.
 
 mod count;
+mod digest;
 mod ends;
 mod names;
 mod repeats;
@@ -75,7 +76,7 @@ struct Key {
     /// Of replies, the port of the server that answers.
     packet: Packet,
     outcome: u32,
-    request: u32,
+    request: Option<u32>,
     side: Option<Side>,
     reply: bool,
 }
@@ -106,13 +107,12 @@ pub struct Tally {
     current: u32,
     ends: Ends,
     outcomes: Interned<Outcome>,
-    requests: Interned<Option<Request>>,
+    requests: Interned<Request>,
     index: FxHashMap<Key, usize>,
     entries: Vec<Entry>,
     answers: Answers,
     uuids: Uuids,
     twins: Twins,
-    text: String,
 }
 
 /// Values by number.
@@ -181,7 +181,7 @@ impl Tally {
             source_port: entry.source_port,
             outcome: self.outcomes.get(entry.key.outcome).clone(),
             side: entry.key.side,
-            request: self.requests.get(entry.key.request).clone(),
+            request: entry.key.request.map(|request| self.requests.get(request).clone()),
             denied_by: entry.denied_by.clone(),
             reply: entry.key.reply,
         }
