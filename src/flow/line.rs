@@ -14,10 +14,9 @@ use super::text::table::{self, DictLine};
 use super::text::{Clock, Told, compact, event, monitor};
 
 /// What a line holds.
-#[expect(clippy::large_enum_variant, reason = "most lines of a log are of the largest kind")]
 pub(crate) enum Line<'a> {
     /// A Hubble record, still borrowing from the line.
-    Hubble(Message<'a>, LineKind),
+    Hubble(Box<Message<'a>>, LineKind),
     /// A record of another format.
     Record(Box<Record>, LineKind),
     /// A record that says nothing of policy.
@@ -83,7 +82,7 @@ fn bracketed(line: &str, clock: Clock) -> Line<'_> {
 fn json(line: &str) -> Line<'_> {
     let text = line.strip_suffix(',').unwrap_or(line);
     let message = match Message::read(text) {
-        Ok(message) => message,
+        Ok(message) => Box::new(message),
         Err(error) => return Line::Part(line, misread(&error)),
     };
     if message.flow.is_some() {
@@ -97,7 +96,7 @@ fn json(line: &str) -> Line<'_> {
         return Line::Nothing(LineKind::HubbleOther);
     }
     if let Some(fields) = Fields::read(text).ok().filter(Fields::looks_like_a_flow) {
-        return Line::Hubble(message.with_flow(fields), LineKind::Hubble);
+        return Line::Hubble(Box::new(message.with_flow(fields)), LineKind::Hubble);
     }
     let misread = Misread::new(BrokenKind::Record, "JSON without a flow in it");
     other_json(text).unwrap_or(Line::Part(line, misread))

@@ -80,6 +80,7 @@ pub(crate) fn settle<S: Sink>(block: Block, clock: Clock) -> Settled<S> {
     let mut settler = Settler::<S> { clock, shared: S::Shared::default(), lines: Vec::new() };
     settler.lines.reserve(bytes.len() / 512 + 1);
     let is_plain = memchr(b'\x1b', bytes).is_none();
+    // Checked as a whole, which is faster than line by line.
     let text = str::from_utf8(bytes).ok().filter(|_| is_plain);
     let mut start = 0;
     let ends = memchr_iter(b'\n', bytes).chain((!bytes.ends_with(b"\n")).then_some(bytes.len()));

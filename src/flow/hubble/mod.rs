@@ -73,7 +73,10 @@ pub(crate) struct Fields<'a> {
     ingress_denied_by: &'a str,
     /// How many packets an aggregated record stands for (`flow-formats.md` 1.3).
     weight: u64,
-    looks_like_a_flow: bool,
+    has_part_of_a_flow: bool,
+    /// Numbers of ends that are known to be readable.
+    source_number: Option<u64>,
+    destination_number: Option<u64>,
 }
 
 /// `l4`: protocol, ports and flags.
@@ -206,22 +209,54 @@ impl<'a> Fields<'a> {
 
     fn read_entries(entries: &mut Entries<'a>) -> Result<Self, NotJson> {
         let mut fields = Self { weight: 1, ..Self::default() };
-        let mut has_part_of_a_flow = false;
+        // The tail of a flow: where it begins, and what it told.
+        let mut tail = None;
+        let mut told = Vec::new();
         while let Some(key) = entries.next_key()? {
-            let value = match key {
-                "source" | "destination" => entries.take_familiar()?,
-                _ => entries.take_value()?,
-            };
-            if value == "null" {
-                continue;
+            match key {
+                "destination" => {
+                    (fields.destination, fields.destination_number) = entries.take_end()?;
+                    let is_known = entries.take_tail(|key, value| _ = fields.take(key, value))?;
+                    tail = (!is_known).then(|| entries.at());
+                }
+                "source" | "IP" | "ip" | "l4" => {
+                    // These are different in each record: so is a tail that holds them.
+                    tail = None;
+                    fields.take_changing(key, entries)?;
+                }
+                _ => {
+                    let value = entries.take_value()?;
+                    if value != "null" && fields.take(key, value) && tail.is_some() {
+                        told.push((key, value));
+                    }
+                    continue;
+                }
             }
-            let known = fields.take(key, value);
-            has_part_of_a_flow |= known
-                && matches!(key.as_bytes(), b"IP" | b"ip" | b"l4" | b"Type" | b"source")
-                || matches!(key, "destination" | "event_type" | "eventType");
+            fields.has_part_of_a_flow = true;
         }
-        fields.looks_like_a_flow = has_part_of_a_flow && fields.verdict.is_some();
+        if let Some(start) = tail {
+            entries.remember_tail(start, &told);
+        }
         Ok(fields)
+    }
+
+    fn take_changing(&mut self, key: &str, entries: &mut Entries<'a>) -> Result<(), NotJson> {
+        match key {
+            "source" => (self.source, self.source_number) = entries.take_end()?,
+            "l4" => self.layer4 = Layer4::read(entries)?,
+            _ => entries.within(|key, entries| self.take_address(key, entries))?,
+        }
+        Ok(())
+    }
+
+    fn take_address(&mut self, key: &str, entries: &mut Entries<'a>) -> Result<(), NotJson> {
+        let value = text_of(entries.take_value()?);
+        match key {
+            "source" => self.source_ip = value,
+            "destination" => self.destination_ip = value,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Takes a field; false if it tells nothing.
@@ -232,15 +267,10 @@ impl<'a> Fields<'a> {
             "verdict" => self.verdict = word(value),
             "drop_reason" | "dropReason" => self.drop_reason = number(value),
             "drop_reason_desc" | "dropReasonDesc" => self.drop_reason_desc = word(value),
-            "IP" | "ip" => for_each(value, |key, value| match key {
-                "source" => self.source_ip = text_of(value),
-                "destination" => self.destination_ip = text_of(value),
-                _ => {}
-            }),
-            "l4" => self.layer4 = Layer4::read(value),
-            "source" => self.source = value,
-            "destination" => self.destination = value,
-            "Type" => self.kind = word(value),
+            "Type" => {
+                self.kind = word(value);
+                self.has_part_of_a_flow = true;
+            }
             "source_names" | "sourceNames" => self.source_names = value,
             "destination_names" | "destinationNames" => self.destination_names = value,
             "source_service" | "sourceService" => self.source_service = value,
@@ -248,7 +278,10 @@ impl<'a> Fields<'a> {
             "l7" => self.l7 = Some(value),
             "reply" => self.reply = value == "true",
             "is_reply" | "isReply" => self.is_reply = value.parse().ok(),
-            "event_type" | "eventType" => self.event_type = Some(EventType::read(value)),
+            "event_type" | "eventType" => {
+                self.event_type = Some(EventType::read(value));
+                self.has_part_of_a_flow = true;
+            }
             "traffic_direction" | "trafficDirection" => self.traffic_direction = word(value),
             "policy_match_type" | "policyMatchType" => self.has_match_type = true,
             "trace_observation_point" | "traceObservationPoint" => self.trace_observation_point = word(value),
@@ -263,7 +296,7 @@ impl<'a> Fields<'a> {
 
     /// Whether the object holds what only a flow has: what tells a flat flow from other JSON.
     pub(crate) fn looks_like_a_flow(&self) -> bool {
-        self.looks_like_a_flow
+        self.has_part_of_a_flow && self.verdict.is_some()
     }
 
     /// When the packet was seen.
@@ -341,7 +374,7 @@ impl<'a> Fields<'a> {
         let outcome = self.outcome(event)?;
         let side = self.side(event, &outcome);
         let (packet, source_port) = self.packet();
-        let (source, destination) = (self.source_endpoint()?, self.destination_endpoint()?);
+        let (source, destination) = (read_end(self.source_texts())?, read_end(self.destination_texts())?);
         Ok(Record {
             uuid: self.uuid(),
             event,
@@ -370,22 +403,9 @@ impl<'a> Fields<'a> {
         self.l7.map_or_else(Vec::new, |raw| judge::Layer7::read(raw).answers())
     }
 
-    /// The end that sent the packet.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`] if it cannot be read.
-    pub(crate) fn source_endpoint(&self) -> Result<Endpoint, Refused> {
-        endpoint::read(self.source_texts())
-    }
-
-    /// The end that it was sent to.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`] if it cannot be read.
-    pub(crate) fn destination_endpoint(&self) -> Result<Endpoint, Refused> {
-        endpoint::read(self.destination_texts())
+    /// The numbers of source and destination, where both are known to be readable by them.
+    pub(crate) fn end_numbers(&self) -> [Option<u64>; 2] {
+        [self.source_number, self.destination_number]
     }
 
     /// All text that says who the source is: endpoint, address, names, Service.
@@ -413,44 +433,76 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Reads one end from its endpoint, address, names and Service.
+///
+/// # Errors
+///
+/// [`Refused`] if it cannot be read.
+pub(crate) fn read_end(texts: [&str; 4]) -> Result<Endpoint, Refused> {
+    let end = endpoint::read(texts)?;
+    familiar::remember_end(texts[0]);
+    Ok(end)
+}
+
+/// A number that equal texts of ends have in common.
+pub(crate) fn number_of_end(text: &str) -> u64 {
+    familiar::number(text.as_bytes())
+}
+
 impl Layer4 {
-    fn read(text: &str) -> Self {
+    fn read(entries: &mut Entries<'_>) -> Result<Self, NotJson> {
         let mut layer4 = Self::default();
-        for_each(text, |key, value| match key {
-            "TCP" | "tcp" => layer4.ports(Transport::Tcp, value),
-            "UDP" | "udp" => layer4.ports(Transport::Udp, value),
-            "SCTP" | "sctp" => layer4.ports(Transport::Sctp, value),
-            "ICMPv4" | "icmpv4" => layer4.packet = Some(icmp(IcmpFamily::V4, value)),
-            "ICMPv6" | "icmpv6" => layer4.packet = Some(icmp(IcmpFamily::V6, value)),
-            "VRRP" => layer4.packet = Some(Packet::Other(Some(112))),
-            "IGMP" => layer4.packet = Some(Packet::Other(Some(2))),
-            // Only on normalised rows: the number of another protocol.
-            "protocol" => {
-                layer4.packet = Some(Packet::Other(number(value).and_then(|n| u8::try_from(n).ok())));
-            }
-            _ => {}
-        });
-        layer4
+        entries.within(|key, entries| match key {
+            "TCP" | "tcp" => layer4.ports(Transport::Tcp, entries),
+            "UDP" | "udp" => layer4.ports(Transport::Udp, entries),
+            "SCTP" | "sctp" => layer4.ports(Transport::Sctp, entries),
+            _ => entries.take_value().map(|value| layer4.take(key, value)),
+        })?;
+        Ok(layer4)
     }
 
-    fn ports(&mut self, transport: Transport, text: &str) {
-        let mut destination = 0;
-        for_each(text, |key, value| match key {
-            "source_port" | "sourcePort" => self.source_port = port(value).filter(|&port| port != 0),
-            "destination_port" | "destinationPort" => destination = port(value).unwrap_or(0),
-            "flags" => {
-                let mut flags = Flags::default();
-                for_each(value, |flag, value| match flag {
-                    "SYN" => flags.syn = value == "true",
-                    "ACK" => flags.ack = value == "true",
-                    _ => {}
-                });
-                self.flags = Some(flags);
-            }
-            _ => {}
-        });
-        self.packet = Some(Packet::Port(transport, destination));
+    fn take(&mut self, key: &str, value: &str) {
+        self.packet = match key {
+            "ICMPv4" | "icmpv4" => Some(icmp(IcmpFamily::V4, value)),
+            "ICMPv6" | "icmpv6" => Some(icmp(IcmpFamily::V6, value)),
+            "VRRP" => Some(Packet::Other(Some(112))),
+            "IGMP" => Some(Packet::Other(Some(2))),
+            // Only on normalised rows: the number of another protocol.
+            "protocol" => Some(Packet::Other(number(value).and_then(|n| u8::try_from(n).ok()))),
+            _ => return,
+        };
     }
+
+    fn ports(&mut self, transport: Transport, entries: &mut Entries<'_>) -> Result<(), NotJson> {
+        let mut destination = 0;
+        entries.within(|key, entries| {
+            match key {
+                "source_port" | "sourcePort" => self.source_port = port(entries.take_value()?),
+                "destination_port" | "destinationPort" => {
+                    destination = port(entries.take_value()?).unwrap_or(0);
+                }
+                "flags" => self.flags = Some(flags(entries)?),
+                _ => _ = entries.take_value()?,
+            }
+            Ok(())
+        })?;
+        self.packet = Some(Packet::Port(transport, destination));
+        Ok(())
+    }
+}
+
+fn flags(entries: &mut Entries<'_>) -> Result<Flags, NotJson> {
+    let mut flags = Flags::default();
+    entries.within(|flag, entries| {
+        let is_set = entries.take_value()? == "true";
+        match flag {
+            "SYN" => flags.syn = is_set,
+            "ACK" => flags.ack = is_set,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(flags)
 }
 
 impl EventType {

@@ -1,5 +1,6 @@
 //! Counting: from a record, a row or a digested message to its entry in the tally.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use rustc_hash::FxBuildHasher;
@@ -74,7 +75,7 @@ impl Tally {
     }
 
     fn between(&mut self, flow: &Flow) -> Between {
-        [self.ends.id(&flow.source), self.ends.id(&flow.destination)]
+        [&flow.source, &flow.destination].map(|end| self.ends.id(Cow::Borrowed(end)))
     }
 
     /// Counts a Hubble message.
@@ -253,7 +254,7 @@ impl Sink for Tally {
     }
 
     fn know(&mut self, ends: EndTexts) -> Vec<EndId> {
-        self.ends.ids_of_texts(&ends)
+        self.ends.ids_of_texts(ends)
     }
 
     fn message(&mut self, known: &Vec<EndId>, digest: Digest, origin: Origin) {

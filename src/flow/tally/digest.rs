@@ -1,15 +1,15 @@
 //! What of a Hubble message is counted, found out on any core before the
 //! message's turn comes, so that counting itself is little work.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::ops::Range;
 
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHasher};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::count::Seen;
+use super::ends::TextKey;
 use super::{Example, Span};
-use crate::flow::hubble::{Fields, Message};
+use crate::flow::hubble::{Fields, Message, number_of_end, read_end};
 use crate::flow::record::Refused;
 use crate::flow::{Endpoint, ObjectName};
 
@@ -50,8 +50,9 @@ impl Digest {
             return Ok(Self { uuid, ends: [0; 2], seen: None, more });
         };
         let (packet, source_port) = fields.packet();
-        let source = ends.place(fields.source_texts(), || fields.source_endpoint())?;
-        let destination = ends.place(fields.destination_texts(), || fields.destination_endpoint())?;
+        let [source, destination] = fields.end_numbers();
+        let source = ends.place(fields.source_texts(), source)?;
+        let destination = ends.place(fields.destination_texts(), destination)?;
         let between = match fields.ips() {
             Some(addresses) => FxBuildHasher.hash_one(addresses),
             None => FxBuildHasher.hash_one((ends.hash(source), ends.hash(destination))),
@@ -90,41 +91,39 @@ impl More {
 #[derive(Default)]
 pub(crate) struct EndTexts {
     text: String,
-    pub(super) ends: Vec<EndText>,
+    ends: Vec<EndText>,
     by_hash: FxHashMap<u64, u32>,
 }
 
-/// One of them.
-pub(super) struct EndText {
-    pub(super) hash: u64,
-    range: Range<usize>,
-    pub(super) endpoint: Endpoint,
+/// One of them: endpoint, address, names and Service, one text after the other.
+struct EndText {
+    hash: u64,
+    start: usize,
+    lengths: [usize; 4],
+    /// As it was read, unless such an end was read a short while ago.
+    endpoint: Option<Endpoint>,
 }
 
 impl EndTexts {
-    /// The place of the end that is written as these texts.
-    fn place(
-        &mut self,
-        texts: [&str; 4],
-        parse: impl FnOnce() -> Result<Endpoint, Refused>,
-    ) -> Result<u32, Refused> {
-        let start = self.text.len();
-        for text in texts {
-            self.text.push_str(text);
-            self.text.push('\n');
-        }
-        let range = start..self.text.len();
-        let mut hasher = FxHasher::default();
-        hasher.write(self.get(&range).as_bytes());
-        let hash = hasher.finish();
-        let known = self.by_hash.get(&hash).copied();
-        let is_known = |&place: &u32| self.text_of(place as usize) == self.get(&range);
-        if let Some(place) = known.filter(is_known) {
-            self.text.truncate(start);
+    /// The place of the end that is written as these texts; `number` stands for
+    /// the first of them if that is known to be readable.
+    fn place(&mut self, texts: [&str; 4], number: Option<u64>) -> Result<u32, Refused> {
+        let lengths = texts.map(str::len);
+        let endpoint = match number {
+            Some(_) => None,
+            None => Some(read_end(texts)?),
+        };
+        let number = number.unwrap_or_else(|| number_of_end(texts[0]));
+        let hash = FxBuildHasher.hash_one((number, texts[1], texts[2], texts[3]));
+        if let Some(&place) = self.by_hash.get(&hash)
+            && self.texts_of(place as usize) == Some(texts)
+        {
             return Ok(place);
         }
         let place = self.ends.len() as u32;
-        self.ends.push(EndText { hash, range, endpoint: parse()? });
+        let start = self.text.len();
+        texts.iter().for_each(|text| self.text.push_str(text));
+        self.ends.push(EndText { hash, start, lengths, endpoint });
         self.by_hash.insert(hash, place);
         Ok(place)
     }
@@ -133,12 +132,32 @@ impl EndTexts {
         self.ends.get(place as usize).map_or(0, |end| end.hash)
     }
 
-    /// How an end is written.
-    pub(super) fn text_of(&self, place: usize) -> &str {
-        self.ends.get(place).map_or("", |end| self.get(&end.range))
+    /// The texts of an end.
+    pub(super) fn texts_of(&self, place: usize) -> Option<[&str; 4]> {
+        let end = self.ends.get(place)?;
+        let mut at = end.start;
+        let mut texts = [""; 4];
+        for (text, length) in texts.iter_mut().zip(end.lengths) {
+            *text = self.text.get(at..at + length)?;
+            at += length;
+        }
+        Some(texts)
     }
 
-    fn get(&self, range: &Range<usize>) -> &str {
-        self.text.get(range.clone()).unwrap_or_default()
+    /// What finds an end among others, and its texts as one.
+    pub(super) fn whole(&self, place: usize) -> (TextKey, &str) {
+        let Some(end) = self.ends.get(place) else { return ((0, [0; 4]), "") };
+        let length: usize = end.lengths.iter().sum();
+        let text = self.text.get(end.start..end.start + length).unwrap_or_default();
+        ((end.hash, end.lengths), text)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The end as it was read, if it was.
+    pub(super) fn take_endpoint(&mut self, place: usize) -> Option<Endpoint> {
+        self.ends.get_mut(place)?.endpoint.take()
     }
 }
