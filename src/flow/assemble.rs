@@ -2,6 +2,7 @@
 //! JSON, dictionaries, and the pieces into which container runtimes cut lines.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use super::block::{Block, LONGEST_LINE};
 use super::envelope::Piece;
@@ -77,6 +78,11 @@ impl<'a, S: Sink> Assembler<'a, S> {
             self.summary.count_broken(BrokenKind::TooLong, origin, why);
         }
         block
+    }
+
+    /// Says that all lines which are there were taken. Whether more are wanted.
+    pub(crate) fn pause(&mut self) -> ControlFlow<()> {
+        self.sink.pause()
     }
 
     fn settled(&mut self, origin: Origin, known: &S::Known, line: SettledLine<S::Digest>) {

@@ -64,6 +64,10 @@ impl<R: Read> Blocks<R> {
     /// Whatever the stream answers, after all lines before it were given.
     pub(crate) fn next(&mut self, block: &mut Block) -> io::Result<bool> {
         block.bytes.clear();
+        if block.bytes.capacity() > 4 * BLOCK {
+            // One long line does not make all later blocks large.
+            block.bytes = Vec::new();
+        }
         std::mem::swap(&mut block.bytes, &mut self.rest);
         block.first_line = self.next_line;
         block.too_long = false;

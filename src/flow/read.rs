@@ -3,6 +3,7 @@
 //! fetched from the stream.
 
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 
 use jiff::Timestamp;
 
@@ -56,6 +57,11 @@ pub(crate) trait Sink {
 
     /// Takes a record of another format.
     fn record(&mut self, record: Record);
+
+    /// All that is there was taken; more may come. Whether it is wanted.
+    fn pause(&mut self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 struct Each<'a>(&'a mut dyn FnMut(Record));
@@ -132,6 +138,9 @@ fn as_it_comes<R: Read, S: Sink>(
     let mut block = Block::default();
     while blocks.next(&mut block)? {
         block = assembler.take(settle(block, clock));
+        if assembler.pause().is_break() {
+            break;
+        }
     }
     Ok(())
 }

@@ -119,11 +119,17 @@ impl Tally {
                 return self.count_twin(seen, entry, twin);
             }
         }
-        let weight = seen.weight;
-        let counted = &mut self.entries[entry];
-        counted.count = counted.count.saturating_add(weight);
-        counted.see(seen);
+        self.add_to(entry, seen.weight, seen);
         Some(entry)
+    }
+
+    fn add_to(&mut self, entry: usize, weight: u64, seen: &Seen) {
+        let enough = self.keep.min_count.max(1);
+        let counted = &mut self.entries[entry];
+        let before = counted.count;
+        counted.count = before.saturating_add(weight);
+        counted.see(seen);
+        self.kept += usize::from(before < enough && counted.count >= enough);
     }
 
     /// The second record of a packet: where it knows better whose policy it
@@ -138,9 +144,7 @@ impl Tally {
         }
         let before = &mut self.entries[twin.entry];
         before.count = before.count.saturating_sub(1);
-        let counted = &mut self.entries[entry];
-        counted.count = counted.count.saturating_add(1);
-        counted.see(seen);
+        self.add_to(entry, 1, seen);
         Some(entry)
     }
 

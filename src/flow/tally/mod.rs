@@ -4,6 +4,7 @@
 mod count;
 mod digest;
 mod ends;
+mod follow;
 mod names;
 mod repeats;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::ends::{EndId, Ends};
+pub use self::follow::follow;
 use self::names::{Answers, Identities};
 use self::repeats::{Twins, Uuids};
 use super::input::Input;
@@ -110,6 +112,8 @@ pub struct Tally {
     requests: Interned<Request>,
     index: FxHashMap<Key, usize>,
     entries: Vec<Entry>,
+    /// How many of them were seen often enough.
+    kept: usize,
     answers: Answers,
     uuids: Uuids,
     twins: Twins,
@@ -152,6 +156,11 @@ impl Tally {
     /// How many distinct flows there are, before any are passed over.
     pub fn distinct_count(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many distinct flows were seen often enough to be kept.
+    pub(crate) fn kept_count(&self) -> usize {
+        self.kept
     }
 
     /// Counts one record of the input that is called `input`. Records that
