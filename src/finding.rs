@@ -1,10 +1,9 @@
 //! What is told to people: one shape for the causes of drops and for lints,
 //! from which every output format is made.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::source::{FileId, Span};
+use crate::source::{FileId, Source, Span, Splice};
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,11 +114,16 @@ pub struct FileChange {
     pub edits: Vec<Splice>,
 }
 
-/// A byte range of a file and what stands there instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Splice {
-    /// The bytes that go.
-    pub range: Range<usize>,
-    /// What comes.
-    pub text: String,
+impl FileChange {
+    /// A file that was read, with splices that make its text into another.
+    pub fn edited(file: FileId, source: &Source, edits: Vec<Splice>, after: String) -> Self {
+        Self {
+            file: Some(file),
+            path: source.path.clone(),
+            name: source.name.clone(),
+            before: source.text.clone(),
+            after,
+            edits,
+        }
+    }
 }

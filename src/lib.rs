@@ -1,4 +1,10 @@
 //! policyfix finds out why Cilium dropped a flow and mends the manifest that caused it.
+//!
+//! The data goes one way: files are read (`load`, `yaml`, `flow`) and modelled
+//! (`policy`, `inventory`, `gitops`, `model`), the flows are judged (`engine`), what
+//! is denied is diagnosed (`diagnose`), mends are proposed, proven and ranked
+//! (`repair`), and what is left is written (`report`). `suggest` tells this story;
+//! `lint` tells the one that needs no flow.
 pub mod cli;
 pub mod diagnose;
 pub mod engine;
@@ -12,6 +18,7 @@ pub mod lint;
 pub mod load;
 pub mod manifest;
 pub mod model;
+pub mod naming;
 pub mod policy;
 pub mod repair;
 pub mod report;

@@ -3,6 +3,7 @@
 //! Everything that points into a manifest does so with a [`Span`]: a file and a
 //! byte range. Lines and columns exist only where something is shown to people.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Which of the [`Sources`] a span points into.
@@ -27,7 +28,7 @@ impl Span {
     }
 
     /// The range as indexes into the file's text.
-    pub fn range(self) -> std::ops::Range<usize> {
+    pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }
@@ -51,6 +52,15 @@ impl<T> Spanned<T> {
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Spanned<U> {
         Spanned { value: f(self.value), span: self.span }
     }
+}
+
+/// A byte range of a file and what stands there instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splice {
+    /// The bytes that go, of the text as it was read; empty for an insertion.
+    pub range: Range<usize>,
+    /// What comes.
+    pub text: String,
 }
 
 /// One file: how it is called, and its bytes as text.

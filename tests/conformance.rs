@@ -105,8 +105,10 @@ fn answers(case: &Value, version: CiliumVersion) -> Vec<[&'static str; 2]> {
 }
 
 /// The random sets record Cilium's `redirect` (allowed at L4, a proxy decides) as
-/// `deny` where the proxy is the only way: their set-up runs no proxy, so the
-/// entry is never made. That this is so exactly there is part of what is compared.
+/// `deny` where the proxy is the only way: they were made without a proxy, and
+/// what Cilium offers for asking its engine (`LookupFlow` in `pkg/policy/lookup.go`)
+/// knows no redirects yet, as it says itself. That this is so exactly there is part
+/// of what is compared.
 fn as_recorded(
     engine: &Engine,
     from: IdentityId,

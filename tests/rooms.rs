@@ -67,6 +67,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
+    ("naming", &["engine", "flow", "label", "model", "policy"]),
     // Diagnose.
     (
         "diagnose",
@@ -114,6 +115,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "inventory",
             "label",
             "model",
+            "naming",
             "policy",
             "repair",
             "source",
@@ -133,6 +135,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "label",
             "lint",
             "model",
+            "naming",
             "policy",
             "source",
             "suggest",
@@ -163,11 +166,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Arrows that point the wrong way, each with the reason why it is borne.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[(
-    "suggest",
-    "report",
-    "a finding blames a rule by its place, and `report::verdict::element` is where a place becomes a rule",
-)];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// `src/yaml/edit.rs` lies in the room `yaml`, `src/label.rs` in `label`.
 fn room(path: &Path) -> String {

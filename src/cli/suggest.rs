@@ -251,7 +251,7 @@ fn last_line(suggestion: &Suggestion, unsafe_taken: bool) -> String {
         let fixes = if tally.fixes == 1 { "1 fix".to_owned() } else { format!("{} fixes", tally.fixes) };
         parts.push(format!("{fixes} for {} of {}", tally.mended, count(tally.drops, "drop")));
     } else {
-        parts.push("no drop that policy caused and an allow can mend".to_owned());
+        parts.push("no drop to mend".to_owned());
     }
     if unsafe_ones > 0 && !unsafe_taken {
         parts.push(format!("{unsafe_ones} more with --unsafe-fixes"));

@@ -15,6 +15,8 @@ type Pair = (Box<str>, Box<str>);
 #[derive(Debug, Default)]
 pub struct Workloads {
     of: FxHashMap<IdentityId, Number>,
+    /// The first identity of the same workload in the same cluster.
+    first: FxHashMap<IdentityId, IdentityId>,
     /// Namespace, key and value to the workloads that carry the label there.
     carriers: FxHashMap<(Box<str>, Pair), FxHashSet<Number>>,
 }
@@ -23,9 +25,12 @@ impl Workloads {
     /// Numbers the workloads of these identities.
     pub(super) fn of(engine: &Engine, everybody: &[IdentityId]) -> Self {
         let mut numbers: FxHashMap<Vec<Pair>, Number> = FxHashMap::default();
+        let mut firsts: FxHashMap<(Number, &str), IdentityId> = FxHashMap::default();
         let mut workloads = Self::default();
         for &id in everybody {
             let labels = &engine.identity(id).labels;
+            let cluster = labels.iter().find(|label| &*label.key == CLUSTER);
+            let cluster = cluster.map_or(engine.options().cluster.as_str(), |label| &label.value);
             let mut named: Vec<Pair> = labels
                 .iter()
                 .filter(|label| (is_stable(&label.key) && &*label.key != "job") || &*label.key == NAMESPACE)
@@ -39,6 +44,7 @@ impl Workloads {
             let next = numbers.len() as Number;
             let number = *numbers.entry(named).or_insert(next);
             workloads.of.insert(id, number);
+            workloads.first.insert(id, *firsts.entry((number, cluster)).or_insert(id));
             workloads.index(labels, number);
         }
         workloads
@@ -55,6 +61,12 @@ impl Workloads {
     /// Whether two identities are one workload.
     pub fn same(&self, a: IdentityId, b: IdentityId) -> bool {
         a == b || (self.of.contains_key(&a) && self.of.get(&a) == self.of.get(&b))
+    }
+
+    /// One identity that stands for all of its workload in its cluster: pods of one
+    /// workload may carry different versions, or be seen with fewer labels.
+    pub fn representative(&self, id: IdentityId) -> IdentityId {
+        self.first.get(&id).copied().unwrap_or(id)
     }
 
     /// Whether these labels, in this namespace, mean the workload of an identity alone.

@@ -6,12 +6,15 @@
 //! from these without looking at any text. The engine knows no file and prints
 //! nothing.
 
+mod census;
 mod compile;
 mod identity;
 mod judge;
 mod l7;
 mod matcher;
+mod matching;
 mod observed;
+mod overlay;
 mod resolve;
 pub mod trace;
 mod truth;
@@ -21,16 +24,17 @@ use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
 
+use census::Census;
 use compile::{CompiledPolicy, Selectors};
 use identity::Known;
 pub use identity::{Identity, IdentityId, NamedPort};
 pub use judge::{Judgement, SideVerdict, Unknown};
 pub use observed::End;
+pub use overlay::Overlay;
 pub use resolve::{Resolver, ServiceFacts};
 pub use truth::Truth;
 
-use crate::policy::{Action, Fault, Policy};
-use crate::traffic::Side;
+use crate::policy::{Fault, Policy};
 use crate::version::CiliumVersion;
 
 /// `policy-enforcement` of the agents (`semantics.md` 3.2).
@@ -112,6 +116,7 @@ pub struct Engine {
     rules: Index,
     identities: Vec<Subject>,
     numbers: FxHashMap<Identity, IdentityId>,
+    census: Census,
 }
 
 /// Which of a list of selectors can match in which namespace.
@@ -151,6 +156,7 @@ impl Index {
 /// An identity with all that is remembered of it.
 #[derive(Debug)]
 struct Subject {
+    id: IdentityId,
     known: Known,
     /// Whether its labels are known at all.
     has_labels: bool,
@@ -160,15 +166,6 @@ struct Subject {
     rules: Vec<(u32, u32, Truth)>,
     /// Why its policy cannot be computed, if so.
     contradiction: Option<&'static str>,
-}
-
-/// Policies put in the place of others, for a proof: the engine judges as if
-/// the tree had been edited.
-#[derive(Debug, Default)]
-pub struct Overlay {
-    /// Which of the engine's policies are not there any more.
-    removed: Vec<u32>,
-    added: Vec<CompiledPolicy>,
 }
 
 impl Engine {
@@ -201,6 +198,7 @@ impl Engine {
             rules,
             identities: Vec::new(),
             numbers: FxHashMap::default(),
+            census: Census::default(),
         }
     }
 
@@ -220,7 +218,8 @@ impl Engine {
             return id;
         }
         let id = IdentityId(self.identities.len() as u32);
-        let subject = self.subject(identity.clone());
+        let subject = self.subject(id, identity.clone());
+        self.census.add(id, subject.known.namespace(), subject.rules.iter().map(|(policy, ..)| *policy));
         self.identities.push(subject);
         self.numbers.insert(identity, id);
         id
@@ -236,7 +235,7 @@ impl Engine {
         (0..self.identities.len() as u32).map(IdentityId)
     }
 
-    fn subject(&self, identity: Identity) -> Subject {
+    fn subject(&self, id: IdentityId, identity: Identity) -> Subject {
         let has_labels = !identity.labels.is_empty();
         let known = Known::new(identity, &self.options.cluster);
         let mut matches = vec![0; self.selectors.list.len().div_ceil(32)];
@@ -263,40 +262,6 @@ impl Engine {
         rules.sort_unstable();
         let selected = rules.iter().map(|&(p, r, _)| &self.policies[p as usize].rules[r as usize]);
         let contradiction = l7::contradiction(selected);
-        Subject { known, has_labels, matches, rules, contradiction }
-    }
-
-    /// Makes the engine judge as if some policies were replaced by others.
-    /// Places in the added ones count on behind the engine's own policies.
-    pub fn overlay(&self, removed: Vec<u32>, added: &[Policy<'_>]) -> Overlay {
-        let first = self.policies.len();
-        let compile =
-            |(i, policy)| compile::compile(policy, (first + i) as u32, &self.options, &self.resolver);
-        Overlay { removed, added: added.iter().enumerate().map(compile).collect() }
-    }
-}
-
-impl Overlay {
-    /// Whether one of the policies that came or went is about an identity.
-    pub fn touches(&self, engine: &Engine, id: IdentityId) -> bool {
-        let subject = engine.at(id);
-        let went = subject.rules.iter().any(|(policy, ..)| self.removed.contains(policy));
-        let mut came = self.added.iter().flat_map(|policy| &policy.rules);
-        went || came.any(|rule| rule.subject.matches(&subject.known) != Truth::No)
-    }
-
-    /// Whether one of the policies that came may admit a peer on a side, on some port.
-    pub fn admits(&self, engine: &Engine, subject: IdentityId, peer: IdentityId, side: Side) -> bool {
-        let (subject, peer) = (engine.at(subject), engine.at(peer));
-        let rules = self.added.iter().flat_map(|policy| &policy.rules);
-        let about = rules.filter(|rule| rule.subject.matches(&subject.known) != Truth::No);
-        about.flat_map(|rule| &rule.sides[side as usize].elements).any(|element| {
-            element.action == Action::Allow && engine.peers_match(element, peer, Truth::Yes) != Truth::No
-        })
-    }
-
-    /// Why an added policy is not in force; empty when it is.
-    pub fn refusals(&self, added: usize) -> &[Fault] {
-        &self.added[added].refusals
+        Subject { id, known, has_labels, matches, rules, contradiction }
     }
 }

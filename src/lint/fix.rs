@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use super::context::{Context, Options};
 use super::found::{Found, Mend};
 use super::run::{Choice, run};
-use crate::finding::{FileChange, Finding, Fix, Safety, Splice};
+use crate::finding::{FileChange, Finding, Fix, Safety};
 use crate::manifest::objects;
 use crate::model::{Model, Settings, parse_all};
 use crate::policy::{self, Namespace, decode, is_policy, refuse};
@@ -78,7 +78,7 @@ fn mended_texts(context: &Context<'_, '_>, findings: &[Found], safety: Safety) -
 /// All mends at once where they agree, else as many as go together, first come first served.
 fn together(tree: &Tree<'_>, mends: &[&Mend], version: CiliumVersion) -> Option<String> {
     let all: Vec<&Change> = mends.iter().flat_map(|mend| &mend.changes).collect();
-    if let Some(text) = checked(tree, &all, version) {
+    if let Some((_, text)) = checked(tree, &all, version) {
         return Some(text);
     }
     let mut chosen: Vec<&Change> = Vec::new();
@@ -87,18 +87,18 @@ fn together(tree: &Tree<'_>, mends: &[&Mend], version: CiliumVersion) -> Option<
         let before = chosen.len();
         chosen.extend(&mend.changes);
         match checked(tree, &chosen, version) {
-            Some(better) => text = Some(better),
+            Some((_, better)) => text = Some(better),
             None => chosen.truncate(before),
         }
     }
     text
 }
 
-/// The text with the changes made, if it can be believed.
-fn checked(tree: &Tree<'_>, changes: &[&Change], version: CiliumVersion) -> Option<String> {
-    let text = Patch::checked_text(tree, changes.iter().copied()).ok()?;
+/// The changes made, and the text with them, if it can be believed.
+fn checked(tree: &Tree<'_>, changes: &[&Change], version: CiliumVersion) -> Option<(Patch, String)> {
+    let (patch, text) = Patch::checked(tree, changes.iter().copied()).ok()?;
     let after = faults(&parse(tree.file, &text), version);
-    (after == 0 || after <= faults(tree, version)).then_some(text)
+    (after == 0 || after <= faults(tree, version)).then_some((patch, text))
 }
 
 /// How much the schema and the agent have against the objects of a file.
@@ -140,16 +140,6 @@ fn change_of(context: &Context<'_, '_>, file: FileId, mend: &Mend) -> Vec<FileCh
     let Some(tree) = context.trees.get(file.0 as usize).filter(|_| !changes.is_empty()) else {
         return Vec::new();
     };
-    let Some(after) = checked(tree, &changes, context.version()) else { return Vec::new() };
-    let Ok(patch) = Patch::new(tree, changes) else { return Vec::new() };
-    let source = &context.sources[file];
-    let edits = patch.edits().iter();
-    vec![FileChange {
-        file: Some(file),
-        path: source.path.clone(),
-        name: source.name.clone(),
-        before: source.text.clone(),
-        after,
-        edits: edits.map(|edit| Splice { range: edit.range.clone(), text: edit.text.clone() }).collect(),
-    }]
+    let Some((patch, after)) = checked(tree, &changes, context.version()) else { return Vec::new() };
+    vec![FileChange::edited(file, &context.sources[file], patch.into_edits(), after)]
 }

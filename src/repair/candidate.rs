@@ -75,6 +75,42 @@ pub struct Candidate {
     pub assumption: Option<Assumption>,
 }
 
+impl Candidate {
+    /// An addition that needs no assumption, safe as far as its proof goes. Why
+    /// and title are still to be said.
+    pub(super) fn new(
+        operator: Operator,
+        cause: &'static str,
+        edits: Vec<(FileId, Change)>,
+        blame: Label,
+    ) -> Self {
+        Self {
+            operator,
+            cause,
+            edits,
+            new_files: Vec::new(),
+            blame,
+            related: Vec::new(),
+            why: String::new(),
+            title: String::new(),
+            evidence: None,
+            safety: Safety::Safe,
+            corrects: false,
+            assumption: None,
+        }
+    }
+
+    /// An edit that puts right what the policy already says.
+    pub(super) fn correction(
+        operator: Operator,
+        cause: &'static str,
+        edits: Vec<(FileId, Change)>,
+        blame: Label,
+    ) -> Self {
+        Self { corrects: true, ..Self::new(operator, cause, edits, blame) }
+    }
+}
+
 /// What a proof takes for granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assumption {

@@ -1,24 +1,14 @@
 //! Which cause an addition answers: what kind of other end it was, and what the
 //! policy said of it.
 
-use super::add::Want;
+use super::dns;
+use super::want::Want;
 use super::words::{PeerWords, entity};
 use crate::diagnose::Scene;
-use crate::engine::{IdentityId, SideVerdict};
+use crate::engine::SideVerdict;
 use crate::policy::peer::parse_cidr;
 use crate::policy::{Action, Element, Peer, PeerKey, Rule};
 use crate::traffic::{Packet, Side, Transport};
-
-/// Whether a flow is a DNS query to a DNS server of the cluster.
-pub(super) fn is_dns(scene: &Scene<'_, '_>, destination: IdentityId, packet: Packet) -> bool {
-    let Packet::Port(Transport::Udp | Transport::Tcp, 53 | 5353 | 8053) = packet else { return false };
-    let known = ["kube-dns", "coredns", "node-local-dns", "rke2-coredns", "core-dns"];
-    scene.engine.identity(destination).labels.iter().any(|label| {
-        (matches!(&*label.key, "k8s-app" | "app" | "app.kubernetes.io/name" | "name")
-            && known.contains(&&*label.value))
-            || label.key.starts_with("dns.operator.openshift.io/")
-    })
-}
 
 /// The id of the cause that an added peer or rule answers.
 pub(super) fn addition_cause(
@@ -29,7 +19,7 @@ pub(super) fn addition_cause(
 ) -> &'static str {
     let drop = &scene.drops[want.gap.drop];
     let peer = scene.engine.identity(drop.peer(want.gap.side));
-    if is_dns(scene, drop.destination.identity, want.packet) {
+    if dns::is_query(scene, drop.destination.identity, want.packet) {
         return "dns-not-allowed";
     }
     if let Some(entity) = entity(peer) {

@@ -7,19 +7,22 @@ mod candidate;
 mod cause;
 mod correct;
 mod create;
+mod dns;
 mod manner;
 mod place;
 mod prove;
 mod refused;
 mod special;
+mod want;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use add::{Additions, Want};
+use add::Additions;
 pub use candidate::{Assumption, Candidate, NewFile, Operator};
 use correct::Case;
 pub use prove::{Disproof, Opened, Proven, Prover};
+use want::Want;
 
 use crate::diagnose::{Gap, Miss, NearMiss, Scene, near_misses};
 use crate::engine::IdentityId;
@@ -267,8 +270,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
             }
         }
         let left: Vec<&Want> = wants.iter().filter(|want| self.open.contains(&want.gap)).collect();
-        for (candidate, gaps) in additions.rules(&left) {
-            let candidate = self.with_dns(additions, candidate, &left, &gaps);
+        for candidate in additions.rules(&left) {
             let open: Vec<Gap> = self.open.iter().copied().collect();
             if let Ok(proven) = self.prover.prove(candidate, &open) {
                 self.take(proven);
@@ -307,34 +309,6 @@ impl<'m, 's> Planner<'_, 'm, 's> {
         proven
     }
 
-    /// A rule for a name needs DNS answers that pass the proxy.
-    fn with_dns(
-        &self,
-        additions: &Additions<'_, '_, '_>,
-        mut candidate: Candidate,
-        wants: &[&Want],
-        gaps: &[Gap],
-    ) -> Candidate {
-        let named: Vec<crate::yaml::Datum> = wants
-            .iter()
-            .filter(|want| gaps.contains(&want.gap))
-            .filter_map(|want| match &want.peer {
-                words::PeerWords::Name(name) => Some(crate::yaml::Datum::map([("matchName", name.as_str())])),
-                _ => None,
-            })
-            .collect();
-        let subject = gaps.first().map(|gap| self.scene().drops[gap.drop].subject(gap.side));
-        let blind = subject.is_some_and(|subject| !special::sees_dns(self.scene(), subject));
-        if !named.is_empty()
-            && blind
-            && let Some(edits) = special::dns_edits(additions.policy, additions.rule, named)
-        {
-            candidate.edits.extend(edits);
-            candidate.title.push_str(", and send its DNS queries through the proxy");
-        }
-        candidate
-    }
-
     /// New policies for workloads that no policy is about.
     fn create(&mut self) {
         let scene = self.prover.scene;
@@ -351,7 +325,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
         }
         for (subject, wants) in by_subject {
             let open: Vec<Gap> = self.open.iter().copied().collect();
-            let Some((candidate, _)) = create::new_policy(self.prover, subject, &wants) else { continue };
+            let Some(candidate) = create::new_policy(self.prover, subject, &wants) else { continue };
             if let Ok(proven) = self.prover.prove(candidate, &open) {
                 self.take(proven);
             }

@@ -4,7 +4,7 @@
 use super::candidate::{Candidate, Operator};
 use crate::diagnose::{Gap, NearMiss, Scene};
 use crate::engine::Identity;
-use crate::finding::{Label, Safety};
+use crate::finding::Label;
 use crate::policy::peer::{Addresses, parse_cidr};
 use crate::policy::ports::Literal;
 use crate::policy::{Element, Fault, Peer, PeerField, PeerKey, Policy, Section};
@@ -28,23 +28,13 @@ pub(super) fn mend(scene: &Scene<'_, '_>, gap: Gap, near: &NearMiss<'_, '_>) -> 
         titles.push(title);
     }
     let first = faults.first()?;
+    let blame = Label { span: first.span, text: "refused".to_owned() };
+    let others = faults.iter().skip(1);
     Some(Candidate {
-        operator: Operator::MendRefused,
-        cause: "policy-refused",
-        edits: dedup(edits),
-        new_files: Vec::new(),
-        blame: Label { span: first.span, text: "refused".to_owned() },
-        related: faults
-            .iter()
-            .skip(1)
-            .map(|fault| Label { span: fault.span, text: fault.message.clone() })
-            .collect(),
+        related: others.map(|fault| Label { span: fault.span, text: fault.message.clone() }).collect(),
         why: format!("{}; a refused policy takes no part, with none of its rules", first.message),
         title: titles.join("; "),
-        evidence: None,
-        safety: Safety::Safe,
-        corrects: true,
-        assumption: None,
+        ..Candidate::correction(Operator::MendRefused, "policy-refused", dedup(edits), blame)
     })
 }
 

@@ -228,6 +228,20 @@ impl PortWords {
     }
 }
 
+/// The same ports with an entry for each transport in the place of `ANY`, which a
+/// NetworkPolicy does not know.
+pub(super) fn in_pairs(ports: &[PortWords]) -> Vec<PortWords> {
+    let pair = |port: &PortWords| match port.transport {
+        None => vec![Transport::Udp, Transport::Tcp],
+        Some(transport) => vec![transport],
+    };
+    let apart = |port: &PortWords| {
+        let number = port.port;
+        pair(port).into_iter().map(move |transport| PortWords { port: number, transport: Some(transport) })
+    };
+    ports.iter().flat_map(apart).collect()
+}
+
 /// The data of `icmps` for one type.
 pub(super) fn icmps(family: IcmpFamily, kind: u8) -> Datum {
     let field = Datum::map([("family", Datum::from(family.as_str())), ("type", Datum::Int(i64::from(kind)))]);

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::finding::{FileChange, Finding, Fix, Splice};
+use crate::finding::{FileChange, Finding, Fix};
 use crate::report::Run;
+use crate::source::Splice;
 
 /// Why a fix was left out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::merge::splices;
-use crate::finding::{FileChange, Finding, Fix, Label, Splice};
-use crate::source::{Source, Sources};
+use crate::finding::{FileChange, Finding, Fix, Label};
+use crate::source::{Source, Sources, Splice};
 
 /// A point in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::finding::{FileChange, Finding, Fix, Label, Note, Safety, Severity, Splice};
-use crate::source::{FileId, Source, Sources, Span};
+use crate::finding::{FileChange, Finding, Fix, Label, Note, Safety, Severity};
+use crate::source::{FileId, Source, Sources, Span, Splice};
 
 const LEDGER: &str = r#"apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy

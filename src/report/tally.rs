@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use super::flows::count;
-use super::verdict::name;
-use crate::flow::{Denial, Distinct, Flow, Outcome, Request, Tally, reason};
+use crate::flow::{Denial, Distinct, Flow, Outcome, Tally, reason};
+use crate::naming::{self, name};
 
 const HEADER: [&str; 7] = ["FROM", "TO", "PORT", "SIDE", "REASON", "COUNT", "LAST SEEN"];
 
@@ -67,21 +67,12 @@ fn row(distinct: &Distinct) -> [String; 7] {
     [
         plain(&name(&flow.source)),
         plain(&name(&flow.destination)) + doubt,
-        plain(&what(flow)),
+        plain(&naming::what(flow)),
         flow.side.map_or("?", |side| side.as_str()).to_owned(),
         plain(&reason(flow)),
         distinct.count.to_string(),
         distinct.span.map_or("?".to_owned(), |(_, last)| format!("{last:.0}")),
     ]
-}
-
-/// The packet, and the request in it.
-fn what(flow: &Flow) -> String {
-    match &flow.request {
-        Some(Request::Http { method, path, .. }) => format!("{} {method} {path}", flow.packet),
-        Some(Request::Dns { query }) => format!("{} query {query}", flow.packet),
-        Some(Request::Other) | None => flow.packet.to_string(),
-    }
 }
 
 fn reason(flow: &Flow) -> String {

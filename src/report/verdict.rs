@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::engine::{ElementPlace, End, Engine, Judgement, SideVerdict, Unknown};
-use crate::flow::{Endpoint, Flow};
-use crate::label::NAMESPACE;
+use crate::engine::{ElementPlace, End, Engine, Judgement, SideVerdict};
+use crate::flow::Flow;
 use crate::model::Model;
-use crate::policy::{Action, Element};
+use crate::naming::{element, name, why_unknown};
+use crate::policy::Action;
 use crate::source::{Sources, Span};
 use crate::traffic::Side;
 use crate::version::CiliumVersion;
@@ -92,12 +92,6 @@ fn deciding(
     matching.into_iter().filter(|(action, _)| *action == wanted).map(|(_, place)| place).collect()
 }
 
-/// The element at a place.
-pub fn element<'m, 's>(model: &'m Model<'s>, place: ElementPlace) -> Option<&'m Element<'s>> {
-    let rule = model.policies.get(place.policy as usize)?.rules.get(place.rule as usize)?;
-    rule.sections.get(place.section as usize)?.elements.get(place.element as usize)
-}
-
 fn span(model: &Model<'_>, place: ElementPlace) -> Option<Span> {
     Some(element(model, place)?.value.span())
 }
@@ -130,21 +124,6 @@ fn titles(places: &[ElementPlace], model: &Model<'_>) -> Value {
         places.iter().filter_map(|place| Some(model.policies.get(place.policy as usize)?.title())).collect();
     titles.dedup();
     titles.into()
-}
-
-/// What an undecided verdict hangs on, in words.
-pub fn why_unknown(unknown: Unknown, model: &Model<'_>) -> String {
-    let title =
-        |policy: u32| model.policies.get(policy as usize).map_or(String::new(), |policy| policy.title());
-    match unknown {
-        Unknown::Labels(_) => "the labels of an end are not known".to_owned(),
-        Unknown::Element(place) => {
-            format!("a rule of {} hangs on a value that the manifests do not define", title(place.policy))
-        }
-        Unknown::Rule { policy, .. } => {
-            format!("whom {} selects hangs on a value that the manifests do not define", title(policy))
-        }
-    }
 }
 
 /// A few lines of the table: the flow, then a line for each side.
@@ -204,27 +183,5 @@ fn words(verdict: SideVerdict) -> &'static str {
         SideVerdict::DeniedByRule(_) => "denied by rule",
         SideVerdict::Undecided(_) => "undecided",
         SideVerdict::Broken(_) => "not computable",
-    }
-}
-
-/// How an end of a flow is called: namespace and workload, else what is known.
-pub fn name(end: &Endpoint) -> String {
-    let label =
-        |key: &str| end.labels.iter().find(|label| &*label.key == key).map(|label| label.value.as_ref());
-    let namespace = label(NAMESPACE).or(end.namespace.as_deref());
-    if let Some(namespace) = namespace {
-        let keys = ["app.kubernetes.io/name", "app", "k8s-app", "name", "app.kubernetes.io/instance"];
-        let workload = end.workload.as_ref().map(|workload| workload.name.as_ref());
-        let known = workload.or_else(|| keys.iter().find_map(|key| label(key))).or(end.pod.as_deref());
-        return known.map_or_else(|| format!("a pod in {namespace}"), |known| format!("{namespace}/{known}"));
-    }
-    let reserved: Vec<_> =
-        end.labels.iter().filter(|l| &*l.source == "reserved").map(|label| label.key.as_ref()).collect();
-    match (end.names.first(), end.ip, reserved.as_slice()) {
-        (Some(name), ..) => name.to_string(),
-        (None, Some(ip), []) => ip.to_string(),
-        (None, Some(ip), reserved) => format!("{ip} ({})", reserved.join(", ")),
-        (None, None, []) => end.pod.as_deref().unwrap_or("unknown").to_owned(),
-        (None, None, reserved) => reserved.join(", "),
     }
 }

@@ -37,7 +37,7 @@ use rustc_hash::FxHashSet;
 pub use datum::{Datum, TooLarge};
 pub use edit::{Change, Editor, Refusal, Sharing};
 pub use habits::Habits;
-pub use patch::{Edit, EditError, Patch};
+pub use patch::{EditError, Patch};
 pub use second_reader::Mismatch;
 pub use stream::new_file;
 

@@ -9,16 +9,7 @@ use super::intent::{Conflict, Intent};
 use super::lines::{line_end, line_start};
 use super::second_reader::{self, Mismatch};
 use super::{Change, Habits, Refusal, Tree};
-use crate::source::Span;
-
-/// One splice: the bytes of `range` give way to `text`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    /// Bytes of the text as it was read; empty for an insertion.
-    pub range: Range<usize>,
-    /// What stands there instead.
-    pub text: String,
-}
+use crate::source::{Span, Splice};
 
 /// Why changes could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +34,7 @@ pub enum EditError {
 /// The edits of one file: sorted, none overlapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patch {
-    edits: Vec<Edit>,
+    edits: Vec<Splice>,
 }
 
 impl Patch {
@@ -60,8 +51,13 @@ impl Patch {
     }
 
     /// The edits, in the order of their places.
-    pub fn edits(&self) -> &[Edit] {
+    pub fn edits(&self) -> &[Splice] {
         &self.edits
+    }
+
+    /// The edits alone, in the order of their places.
+    pub fn into_edits(self) -> Vec<Splice> {
+        self.edits
     }
 
     /// The text with the edits made. `text` is the text of the tree.
@@ -78,9 +74,24 @@ impl Patch {
         out
     }
 
-    /// The whole new text of a file, proved: both readers read in it exactly
-    /// the data that the changes intend, and in untouched documents what was
-    /// there before.
+    /// The edits and the whole new text of a file, proved: both readers read in
+    /// it exactly the data that the changes intend, and in untouched documents
+    /// what was there before.
+    ///
+    /// # Errors
+    /// When the changes cannot be made, or were made wrongly.
+    pub fn checked<'c>(
+        tree: &Tree<'_>,
+        changes: impl IntoIterator<Item = &'c Change>,
+    ) -> Result<(Patch, String), EditError> {
+        let intent = intent(tree, changes)?;
+        let patch = Self::of_intent(tree, &intent)?;
+        let text = patch.apply(tree.text);
+        second_reader::verify(tree, &intent, &text)?;
+        Ok((patch, text))
+    }
+
+    /// The whole new text of a file alone, as proved as [`Patch::checked`] is.
     ///
     /// # Errors
     /// When the changes cannot be made, or were made wrongly.
@@ -88,10 +99,7 @@ impl Patch {
         tree: &Tree<'_>,
         changes: impl IntoIterator<Item = &'c Change>,
     ) -> Result<String, EditError> {
-        let intent = intent(tree, changes)?;
-        let text = Self::of_intent(tree, &intent)?.apply(tree.text);
-        second_reader::verify(tree, &intent, &text)?;
-        Ok(text)
+        Ok(Self::checked(tree, changes)?.1)
     }
 
     fn of_intent(tree: &Tree<'_>, intent: &Intent) -> Result<Patch, EditError> {
@@ -110,7 +118,7 @@ impl Patch {
         if at_open_end && !tree.text.ends_with('\n') && tree.break_counts_before(end) {
             return Err(Refusal::OpenEnd(tree.span(end as u32, end as u32)).into());
         }
-        let edits = splices.into_iter().map(|splice| Edit { range: splice.range, text: splice.text });
+        let edits = splices.into_iter().map(|splice| Splice { range: splice.range, text: splice.text });
         Ok(Patch { edits: edits.filter(|edit| !edit.range.is_empty() || !edit.text.is_empty()).collect() })
     }
 }
@@ -138,7 +146,7 @@ fn intent<'c>(tree: &Tree<'_>, changes: impl IntoIterator<Item = &'c Change>) ->
 /// An edit before it is sorted. Of two insertions at one byte the deeper one
 /// comes first: it continues what the other one follows.
 #[derive(Debug, PartialEq)]
-pub(super) struct Splice {
+pub(super) struct Pending {
     range: Range<usize>,
     text: String,
     depth: usize,
@@ -149,7 +157,7 @@ pub(super) struct Splicer<'a> {
     pub(super) tree: &'a Tree<'a>,
     pub(super) habits: &'a Habits<'a>,
     pub(super) intent: &'a Intent,
-    splices: Vec<Splice>,
+    splices: Vec<Pending>,
 }
 
 impl Splicer<'_> {
@@ -180,7 +188,7 @@ impl Splicer<'_> {
     }
 
     /// Lines that are to follow lines that go away follow what stood before those.
-    fn settled(mut self) -> Vec<Splice> {
+    fn settled(mut self) -> Vec<Pending> {
         let text = self.tree.text;
         let removed = self.splices.iter().filter(|splice| splice.text.is_empty());
         let mut removed: Vec<Range<usize>> = removed.map(|splice| splice.range.clone()).collect();
@@ -200,7 +208,7 @@ impl Splicer<'_> {
     }
 
     pub(super) fn splice(&mut self, range: Range<usize>, text: String, depth: usize) {
-        self.splices.push(Splice { range, text, depth });
+        self.splices.push(Pending { range, text, depth });
     }
 
     pub(super) fn insert(&mut self, at: usize, text: String, depth: usize) {

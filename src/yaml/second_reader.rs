@@ -2,6 +2,7 @@
 //! exactly the intended data, and serde_yaml, whose grammar is libyaml's and so
 //! kubectl's, reads every changed document the same way.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{
@@ -114,8 +115,9 @@ fn read_changed_documents(before: &Tree<'_>, after: &Tree<'_>) -> Result<(), Mis
     fn texts<'t>(tree: &'t Tree<'_>) -> impl Iterator<Item = &'t str> {
         tree.documents.iter().map(|document| &tree.text[document.start as usize..document.end as usize])
     }
+    let unchanged: HashSet<&str> = texts(before).collect();
     for (index, (document, text)) in after.documents.iter().zip(texts(after)).enumerate() {
-        let Some(root) = document.root.filter(|_| !texts(before).any(|unchanged| unchanged == text)) else {
+        let Some(root) = document.root.filter(|_| !unchanged.contains(text)) else {
             continue;
         };
         let disagrees = |why: String| Mismatch::SecondReader { document: index + 1, why };

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::diagnose::{Gap, Scene};
-use crate::finding::{Label, Safety};
+use crate::finding::Label;
 use crate::policy::peer::{Addresses, parse_cidr};
 use crate::policy::ports::Literal;
 use crate::policy::{Action, Element, Peer, PeerKey, Policy, PolicyKind};
@@ -83,19 +83,13 @@ fn by_entity(
     if number != wanted {
         edits.push((file, editor.replace(port.value.get("port")?, wanted.to_string()).ok()?));
     }
+    let blame =
+        Label { span: cidr.span, text: "a CIDR never means the API server of the cluster".to_owned() };
     Some(Candidate {
-        operator: Operator::SwapPeer,
-        cause: "api-server-entity",
-        edits,
-        new_files: Vec::new(),
-        blame: Label { span: cidr.span, text: "a CIDR never means the API server of the cluster".to_owned() },
-        related: Vec::new(),
         why: "the API server runs on nodes: its Service address is translated before policy looks, and CIDRs mean addresses outside the cluster only".to_owned(),
         title: format!("name the entity kube-apiserver on {transport} {wanted} in place of {}", cidr.value),
         evidence: Some(format!("{} can match nothing that Cilium sees", cidr.value)),
-        safety: Safety::Safe,
-        corrects: true,
-        assumption: None,
+        ..Candidate::correction(Operator::SwapPeer, "api-server-entity", edits, blame)
     })
 }
 

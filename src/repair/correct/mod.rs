@@ -10,7 +10,7 @@ mod port;
 use super::candidate::{Candidate, Operator};
 use crate::diagnose::{Gap, Miss, NearMiss, Scene};
 use crate::engine::IdentityId;
-use crate::finding::{Label, Safety};
+use crate::finding::Label;
 use crate::spelling::slips;
 use crate::traffic::{Packet, Side};
 use crate::yaml::{Change, Refusal};
@@ -70,20 +70,8 @@ impl<'m, 's> Case<'_, 'm, 's> {
         change: Result<Change, Refusal>,
         blame: Label,
     ) -> Option<Candidate> {
-        Some(Candidate {
-            operator,
-            cause,
-            edits: vec![(self.near.policy.value.tree().file, change.ok()?)],
-            new_files: Vec::new(),
-            blame,
-            related: Vec::new(),
-            why: String::new(),
-            title: String::new(),
-            evidence: None,
-            safety: Safety::Safe,
-            corrects: true,
-            assumption: None,
-        })
+        let edits = vec![(self.near.policy.value.tree().file, change.ok()?)];
+        Some(Candidate::correction(operator, cause, edits, blame))
     }
 
     fn name(&self, id: IdentityId) -> String {

@@ -1,6 +1,5 @@
 //! A policy that only denies has closed its side by the way.
 
-use super::candidate;
 use crate::diagnose::{Gap, Scene};
 use crate::finding::{Label, Safety};
 use crate::policy::Action;
@@ -55,6 +54,6 @@ pub(in crate::repair) fn open_side(scene: &Scene<'_, '_>, gap: Gap) -> Option<Ca
             gap.side
         )),
         safety: if unsafe_name { Safety::Unsafe } else { Safety::Safe },
-        ..candidate(Operator::OpenSide, "default-deny-side-effect", edits, blame)
+        ..Candidate::correction(Operator::OpenSide, "default-deny-side-effect", edits, blame)
     })
 }

@@ -1,6 +1,5 @@
 //! Requests that a proxy refused: one more item beside the rules that are there.
 
-use super::candidate;
 use crate::diagnose::Scene;
 use crate::finding::Label;
 use crate::flow::Request;
@@ -48,7 +47,7 @@ fn on_side(scene: &Scene<'_, '_>, drop: usize, side: Side, request: &Request) ->
                 return Some(Candidate {
                     why: "the packets are allowed, but a proxy looks at the requests, and none of its rules fits this one".to_owned(),
                     title,
-                    ..candidate(Operator::AddPeer, "http-request", vec![(policy.value.tree().file, change)], blame)
+                    ..Candidate::correction(Operator::AddPeer, "http-request", vec![(policy.value.tree().file, change)], blame)
                 });
             }
         }

@@ -1,6 +1,5 @@
 //! One dash too many: two items that were meant as one.
 
-use super::candidate;
 use crate::diagnose::{Gap, Scene};
 use crate::finding::Label;
 use crate::policy::ports::Literal;
@@ -72,7 +71,7 @@ pub(in crate::repair) fn split_rule(scene: &Scene<'_, '_>, gap: Gap) -> Option<C
                     title: format!("join the two items, and add {} on {transport} {wanted}", host_prefix(ip)),
                     evidence: Some("no flow that was seen used the port towards anybody else".to_owned()),
                     corrects: false,
-                    ..candidate(
+                    ..Candidate::correction(
                         Operator::CorrectKey,
                         "rule-split",
                         changes.map(|change| (file, change)).into(),

@@ -1,22 +1,23 @@
 //! Additions to a policy that already selects the subject: a port, a peer or a
 //! rule beside its like. One edit serves all drops of the same kind.
 
-use std::collections::BTreeMap;
+mod rules;
 
 use super::candidate::{Candidate, Operator};
-use super::cause::{addition_cause, is_dns};
+use super::cause::addition_cause;
 use super::manner::Manner;
-use super::place;
-use super::words::{self, PeerWords, PortWords, name_peer};
+use super::want::Want;
+use super::words::{PeerWords, PortWords, name_peer};
+use super::{dns, place};
 use crate::diagnose::{Gap, Miss, Scene, near_misses};
 use crate::engine::IdentityId;
-use crate::finding::{Label, Safety};
+use crate::finding::Label;
 use crate::policy::selector::{Origin, Requirement};
 use crate::policy::{
     Action, Element, PeerField, PeerKey, Policy, PolicyKind, PortList, Rule, Section, Subject,
 };
 use crate::traffic::{Packet, Side};
-use crate::yaml::{Change, Datum, Editor, Refusal};
+use crate::yaml::{Change, Editor, Refusal};
 
 /// A rule that new peers and ports can go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,17 +26,6 @@ pub(super) struct Target {
     pub policy: usize,
     /// Which of its rules.
     pub rule: usize,
-}
-
-/// What one gap wants.
-#[derive(Debug, Clone)]
-pub(super) struct Want {
-    /// The gap.
-    pub gap: Gap,
-    /// How the other end is named.
-    pub peer: PeerWords,
-    /// On which port.
-    pub packet: Packet,
 }
 
 /// The rule that is about this workload and nobody else, best one first: with a
@@ -140,7 +130,7 @@ impl<'m, 's> Additions<'_, 'm, 's> {
     fn add_port(&self, element: &'m Element<'s>, want: &Want) -> Option<Candidate> {
         let Packet::Port(transport, port) = want.packet else { return None };
         let drop = &self.scene.drops[want.gap.drop];
-        let dns = is_dns(self.scene, drop.destination.identity, want.packet);
+        let dns = dns::is_query(self.scene, drop.destination.identity, want.packet);
         let list = element.to_ports.as_ref()?.lists.iter().find(|list| takes_port(list, dns))?;
         let ports = list.list?;
         let any = dns && list.ports.iter().any(|own| own.protocol.as_ref().is_some_and(|p| p.value == "ANY"));
@@ -209,124 +199,14 @@ impl<'m, 's> Additions<'_, 'm, 's> {
         element.peers.iter().find(|field| field.key == wanted && !field.items.is_empty())
     }
 
-    /// New elements for all of these wants: peers with the same ports share one.
-    pub(super) fn rules(&self, wants: &[&Want]) -> Vec<(Candidate, Vec<Gap>)> {
-        let manner = self.manner();
-        group(self.scene, wants)
-            .into_iter()
-            .filter_map(|Group { peers, ports, packets, gaps }| {
-                let first_port = self.policy.kind == PolicyKind::Knp;
-                let protocol_first = self.elements().flat_map(lists).map(protocol_first).next().unwrap_or(first_port);
-                let ports = self.dns_ports(&ports);
-                let datum = words::element(self.policy.kind, self.side, &peers, &packets, &ports, manner, protocol_first)?;
-                let want = wants.iter().find(|want| gaps.contains(&want.gap))?;
-                let (change, blame) = self.insert(datum, &peers, &ports, want);
-                let cause = addition_cause(self.scene, want, self.rule, None);
-                let mut candidate = self.candidate(Operator::AddRule, cause, change, blame)?;
-                candidate.why = self.why(want);
-                let names: Vec<_> = peers.iter().map(PeerWords::title).collect();
-                let ports: Vec<_> = ports.iter().map(|port| port.title()).collect();
-                let ports = if ports.is_empty() { want.packet.to_string() } else { ports.join(", ") };
-                candidate.title = format!("add a rule for {} on {ports}", names.join(" and "));
-                if let Some(safety) = self.doubt(want) {
-                    candidate.safety = safety;
-                    candidate.evidence = Some("a caller from outside for whom no rule here speaks: whether it is meant to call is a guess".to_owned());
-                }
-                Some((candidate, gaps))
-            })
-            .collect()
-    }
-
-    /// DNS ports in the manner of the file: two entries where it writes two.
-    fn dns_ports(&self, ports: &[PortWords]) -> Vec<PortWords> {
-        let mut out = Vec::new();
-        for port in ports {
-            let pair =
-                port.transport.is_none() && (self.policy.kind == PolicyKind::Knp || self.writes_pairs());
-            if pair {
-                use crate::traffic::Transport::{Tcp, Udp};
-                out.extend(
-                    [Udp, Tcp].map(|transport| PortWords { port: port.port, transport: Some(transport) }),
-                );
-            } else {
-                out.push(*port);
-            }
-        }
-        out
-    }
-
-    fn writes_pairs(&self) -> bool {
-        let file = self.policy.value.tree().file;
-        let policies = self.scene.model.policies.iter().filter(|policy| policy.value.tree().file == file);
-        let lists = policies.flat_map(|p| &p.rules).flat_map(|r| &r.sections).flat_map(|s| s.port_lists());
-        let dns = lists
-            .flat_map(|list| &list.ports)
-            .filter(|port| port.literal() == crate::policy::ports::Literal::Number(53));
-        let mut dns = dns.peekable();
-        dns.peek().is_some() && dns.all(|port| port.protocol.as_ref().is_some_and(|p| p.value != "ANY"))
-    }
-
-    /// Callers from outside are not let in without a word from the author.
-    fn doubt(&self, want: &Want) -> Option<Safety> {
-        let outside = matches!(want.peer, PeerWords::Address(_) | PeerWords::Name(_));
-        (self.side == Side::Ingress && outside).then_some(Safety::Unsafe)
-    }
-
-    fn insert(
-        &self,
-        datum: Datum,
-        peers: &[PeerWords],
-        ports: &[PortWords],
-        want: &Want,
-    ) -> (Result<Change, Refusal>, Label) {
-        let not_named = format!("no rule here admits {} on {}", self.peer_name(want), want.packet);
-        match self.section() {
-            Some(section) => {
-                let index = place::element_index(
-                    self.scene,
-                    self.policy.kind,
-                    section,
-                    self.subject(want),
-                    peers,
-                    ports,
-                );
-                let change = Editor::default().insert_item(section.entry.value.resolve(), index, datum);
-                (change, Label { span: section.entry.key.span(), text: not_named })
-            }
-            None => {
-                let change = Editor::default().insert_entry(
-                    self.rule.value,
-                    usize::MAX,
-                    self.side.as_str(),
-                    Datum::seq([datum]),
-                );
-                (
-                    change,
-                    Label {
-                        span: self.policy.place(),
-                        text: format!("this policy says nothing of {}", self.side),
-                    },
-                )
-            }
-        }
-    }
-
     fn why(&self, want: &Want) -> String {
-        let who = self.scene.drops[want.gap.drop].subject(self.side);
-        let who = super::identity_name(self.scene, who);
-        let (verb, other) = match self.side {
-            Side::Ingress => ("let in", self.peer_name(want)),
-            Side::Egress => ("call", self.peer_name(want)),
+        let who = super::identity_name(self.scene, self.subject(want));
+        let other = self.peer_name(want);
+        let passing = match self.side {
+            Side::Ingress => format!("lets in {other}"),
+            Side::Egress => format!("lets it call {other}"),
         };
-        match self.side {
-            Side::Ingress => {
-                format!("{who} is isolated on ingress, and no policy lets in {other} on {}", want.packet)
-            }
-            Side::Egress => format!(
-                "{who} is isolated on egress, and no policy lets it {verb} {other} on {}",
-                want.packet
-            ),
-        }
+        format!("{who} is isolated on {}, and no policy {passing} on {}", self.side, want.packet)
     }
 
     fn peer_name(&self, want: &Want) -> String {
@@ -340,20 +220,8 @@ impl<'m, 's> Additions<'_, 'm, 's> {
         change: Result<Change, Refusal>,
         blame: Label,
     ) -> Option<Candidate> {
-        Some(Candidate {
-            operator,
-            cause,
-            edits: vec![(self.policy.value.tree().file, change.ok()?)],
-            new_files: Vec::new(),
-            blame,
-            related: Vec::new(),
-            why: String::new(),
-            title: String::new(),
-            evidence: None,
-            safety: Safety::Safe,
-            corrects: false,
-            assumption: None,
-        })
+        let edits = vec![(self.policy.value.tree().file, change.ok()?)];
+        Some(Candidate::new(operator, cause, edits, blame))
     }
 }
 
@@ -371,54 +239,4 @@ fn takes_port(list: &PortList<'_>, dns: bool) -> bool {
 fn protocol_first(list: &PortList<'_>) -> bool {
     let first = list.ports.first().and_then(|port| port.value.written_entries().next());
     first.is_some_and(|entry| entry.key.text().as_deref() == Some("protocol"))
-}
-
-/// Wants that one element serves.
-#[derive(Debug, Default)]
-pub(super) struct Group {
-    /// Peers of one field.
-    pub(super) peers: Vec<PeerWords>,
-    /// Ports, the same for all of them.
-    pub(super) ports: Vec<PortWords>,
-    /// What is no port: ICMP.
-    pub(super) packets: Vec<Packet>,
-    /// The gaps that it closes.
-    pub(super) gaps: Vec<Gap>,
-}
-
-/// Puts wants together: all ports of one peer, then all peers of one field with
-/// the same ports. ICMP stays apart: it cannot share an element with ports.
-pub(super) fn group(scene: &Scene<'_, '_>, wants: &[&Want]) -> Vec<Group> {
-    let mut by_peer: BTreeMap<(&PeerWords, bool), Group> = BTreeMap::new();
-    for want in wants {
-        let icmp = matches!(want.packet, Packet::Icmp(..));
-        let own = by_peer.entry((&want.peer, icmp)).or_default();
-        own.gaps.push(want.gap);
-        match want.packet {
-            Packet::Port(transport, port) => {
-                let dns = is_dns(scene, scene.drops[want.gap.drop].destination.identity, want.packet);
-                own.ports.push(PortWords { port, transport: (!dns).then_some(transport) });
-            }
-            packet => own.packets.push(packet),
-        }
-    }
-    let mut groups: Vec<Group> = Vec::new();
-    for ((peer, _), mut own) in by_peer {
-        own.ports.sort_unstable();
-        own.ports.dedup();
-        own.packets.sort_unstable();
-        own.packets.dedup();
-        let like = groups.iter_mut().find(|group| {
-            let field = group.peers.first().map(PeerWords::field);
-            field == Some(peer.field()) && group.ports == own.ports && group.packets == own.packets
-        });
-        match like {
-            Some(group) => {
-                group.peers.push(peer.clone());
-                group.gaps.extend(own.gaps);
-            }
-            None => groups.push(Group { peers: vec![peer.clone()], ..own }),
-        }
-    }
-    groups
 }
