@@ -180,8 +180,11 @@ fn line_of(told: Told, kind: LineKind, line: &str) -> Line<'_> {
     }
 }
 
-/// `EVENTS LOST: HUBBLE_RING_BUFFER CPU(5) 1`, and its forms in tables.
+/// `EVENTS LOST: HUBBLE_RING_BUFFER CPU(5) 1`, its forms in tables, and the monitor's `CPU 01: Lost 5 events`.
 fn lost_events(line: &str) -> Option<u64> {
+    if let Some((_, rest)) = line.strip_prefix("CPU ").and_then(|line| line.split_once(": Lost ")) {
+        return rest.split(' ').next()?.parse().ok();
+    }
     let (_, rest) = line.split_once("EVENTS LOST")?;
     let rest = rest.split("(first").next().unwrap_or(rest);
     Some(rest.split_ascii_whitespace().next_back().and_then(|word| word.parse().ok()).unwrap_or(1))
@@ -288,6 +291,7 @@ mod tests {
         );
         assert_eq!(kind(">> Policy updated: {}"), Some(LineKind::MonitorOther));
         assert_eq!(kind("EVENTS LOST: HUBBLE_RING_BUFFER CPU(5) 12"), Some(LineKind::LostEvents));
+        assert_eq!(lost_events("CPU 01: Lost 5 events"), Some(5));
         assert_eq!(lost_events("May  1 10:00:00.000 EVENTS LOST: X CPU(5) 12 (first: a, last: b)"), Some(12));
     }
 
