@@ -13,43 +13,39 @@ use crate::spelling::slips;
 use crate::yaml::Editor;
 
 impl<'s> Case<'_, '_, 's> {
-    pub(super) fn subject_label(&self, requirement: &Requirement<'s>) -> Vec<Candidate> {
-        let Subject::Endpoints(selector) = &self.near.rule.subject else { return Vec::new() };
+    pub(super) fn subject_label(&self, requirement: &Requirement<'s>) -> Option<Candidate> {
+        let Subject::Endpoints(selector) = &self.near.rule.subject else { return None };
         if self.scene.anybody(&injection::subject(self.near.policy, selector)) {
-            return Vec::new();
+            return None;
         }
         let who = self.subject();
-        self.put_label_right(requirement, who, "subject-label", "this selector matches no known pod")
-            .into_iter()
-            .map(|candidate| Candidate {
-                why: format!("the policy selects no pod, so it does not apply to {}", self.name(who)),
-                evidence: Some("no known pod matches the selector as it is written".to_owned()),
-                ..candidate
-            })
-            .collect()
+        let text = "this selector matches no known pod";
+        Some(Candidate {
+            why: format!("the policy selects no pod, so it does not apply to {}", self.name(who)),
+            evidence: Some("no known pod matches the selector as it is written".to_owned()),
+            ..self.put_label_right(requirement, who, "subject-label", text)?
+        })
     }
 
     pub(super) fn peer_label(
         &self,
         selector: &Selector<'s>,
         requirement: &Requirement<'s>,
-    ) -> Vec<Candidate> {
+    ) -> Option<Candidate> {
         let who = self.peer();
         let dead =
             !self.scene.anybody(&peer_requirements(self.scene, self.near.policy, self.near.rule, selector));
         let near = requirement.values.iter().any(|value| self.is_near(&value.value, requirement, who));
         let slip_in_list = near && requirement.values.len() > 1;
         if !dead && !slip_in_list {
-            return Vec::new();
+            return None;
         }
-        self.put_label_right(requirement, who, "peer-label", "this peer matches no known pod")
-            .into_iter()
-            .map(|candidate| Candidate {
-                why: format!("the rule means other labels than {} has", self.name(who)),
-                evidence: Some("no known pod matches the peer as it is written".to_owned()),
-                ..candidate
-            })
-            .collect()
+        let text = "this peer matches no known pod";
+        Some(Candidate {
+            why: format!("the rule means other labels than {} has", self.name(who)),
+            evidence: Some("no known pod matches the peer as it is written".to_owned()),
+            ..self.put_label_right(requirement, who, "peer-label", text)?
+        })
     }
 
     /// One typing slip away, or the observed value with something put on.
@@ -68,37 +64,28 @@ impl<'s> Case<'_, '_, 's> {
         who: IdentityId,
         cause: &'static str,
         text: &str,
-    ) -> Vec<Candidate> {
+    ) -> Option<Candidate> {
         let identity = self.scene.engine.identity(who);
         if let Some(observed) = label(identity, "k8s", &requirement.key) {
-            let Some(value) = self.value_to_replace(requirement, observed) else { return Vec::new() };
+            let value = self.value_to_replace(requirement, observed)?;
             let blame = Label { span: value.span(), text: text.to_owned() };
             let written = value.text().unwrap_or_default();
             let title = format!("change {} {written} to {observed}", requirement.key);
-            let candidate = self.candidate(
-                Operator::CorrectValue,
-                cause,
-                Editor::default().replace(value, observed),
-                blame,
-            );
-            return candidate.map(|candidate| Candidate { title, ..candidate }).into_iter().collect();
+            let change = Editor::default().replace(value, observed);
+            let candidate = self.candidate(Operator::CorrectValue, cause, change, blame)?;
+            return Some(Candidate { title, ..candidate });
         }
         let Origin::Label(entry) = requirement.origin else {
             return self.expression_key(requirement, who, cause, text);
         };
-        let Some(written) = requirement.values.first() else { return Vec::new() };
-        let Some(key) = key_with_value(self.scene, who, &written.value) else { return Vec::new() };
+        let written = requirement.values.first()?;
+        let key = key_with_value(self.scene, who, &written.value)?;
         let prefix =
             if requirement.source == "k8s" && self.near.policy.kind != PolicyKind::Knp { "k8s:" } else { "" };
         let blame = Label { span: entry.key.span(), text: text.to_owned() };
-        let candidate = self.candidate(
-            Operator::CorrectKey,
-            cause,
-            Editor::default().rename_key(&entry, &format!("{prefix}{key}")),
-            blame,
-        );
+        let change = Editor::default().rename_key(&entry, &format!("{prefix}{key}"));
         let title = format!("change the key {} to {prefix}{key}", requirement.key);
-        candidate.map(|candidate| Candidate { title, ..candidate }).into_iter().collect()
+        Some(Candidate { title, ..self.candidate(Operator::CorrectKey, cause, change, blame)? })
     }
 
     fn expression_key(
@@ -107,18 +94,16 @@ impl<'s> Case<'_, '_, 's> {
         who: IdentityId,
         cause: &'static str,
         text: &str,
-    ) -> Vec<Candidate> {
-        let Origin::Expression(item) = requirement.origin else { return Vec::new() };
-        let key = requirement.values.iter().find_map(|value| key_with_value(self.scene, who, &value.value));
-        let (Some(key), Some(written)) = (key, item.get("key")) else { return Vec::new() };
+    ) -> Option<Candidate> {
+        let Origin::Expression(item) = requirement.origin else { return None };
+        let key =
+            requirement.values.iter().find_map(|value| key_with_value(self.scene, who, &value.value))?;
+        let written = item.get("key")?;
         let prefix = if written.text().is_some_and(|own| own.starts_with("k8s:")) { "k8s:" } else { "" };
         let blame = Label { span: written.span(), text: text.to_owned() };
         let change = Editor::default().replace(written, format!("{prefix}{key}"));
         let title = format!("change the key {} to {prefix}{key}", requirement.key);
-        self.candidate(Operator::CorrectKey, cause, change, blame)
-            .map(|candidate| Candidate { title, ..candidate })
-            .into_iter()
-            .collect()
+        Some(Candidate { title, ..self.candidate(Operator::CorrectKey, cause, change, blame)? })
     }
 
     /// The written value that stands where the observed one should: the only

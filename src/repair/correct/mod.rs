@@ -31,18 +31,21 @@ pub(super) struct Case<'c, 'm, 's> {
 
 /// All corrections for a near miss.
 pub(super) fn corrections(case: &Case<'_, '_, '_>) -> Vec<Candidate> {
-    let found = match &case.near.miss {
+    if !case.scene.model.is_editable(case.near.policy) {
+        return Vec::new();
+    }
+    let one = match &case.near.miss {
+        Miss::Peer => return case.other_peer(),
+        Miss::Ports => return case.ports(),
+        Miss::Refused => None,
         Miss::PolicyNamespace => case.move_policy(),
         Miss::SubjectLabel(requirement) => case.subject_label(requirement),
         Miss::PeerNamespaceMissing(item, selector) => case.add_namespace(item, selector),
         Miss::PeerNamespace(_, selector, requirement) => case.peer_namespace(selector, requirement),
         Miss::PeerLabel(_, selector, requirement) => case.peer_label(selector, requirement),
         Miss::PeerCluster(item, selector) => case.peer_cluster(item, selector),
-        Miss::Peer => case.other_peer(),
-        Miss::Ports => case.ports(),
-        Miss::Refused => Vec::new(),
     };
-    found.into_iter().filter(|_| case.scene.model.is_editable(case.near.policy)).collect()
+    one.into_iter().collect()
 }
 
 impl<'m, 's> Case<'_, 'm, 's> {

@@ -12,42 +12,34 @@ use crate::yaml::{Datum, Editor};
 
 impl<'m, 's> Case<'_, 'm, 's> {
     /// The selector finds nobody in its own namespace and the subject in another.
-    pub(super) fn move_policy(&self) -> Vec<Candidate> {
+    pub(super) fn move_policy(&self) -> Option<Candidate> {
         let (policy, rule) = (self.near.policy, self.near.rule);
-        let Namespace::Known(from, Some(span)) = &policy.namespace else { return Vec::new() };
-        let Some(to) = self.scene.namespace(self.subject()) else { return Vec::new() };
-        let Subject::Endpoints(selector) = &rule.subject else { return Vec::new() };
+        let Namespace::Known(from, Some(span)) = &policy.namespace else { return None };
+        let to = self.scene.namespace(self.subject())?;
+        let Subject::Endpoints(selector) = &rule.subject else { return None };
         if self.scene.anybody(&injection::subject(policy, selector)) {
-            return Vec::new();
+            return None;
         }
-        let Some(value) = policy.value.path(&["metadata", "namespace"]) else { return Vec::new() };
+        let value = policy.value.path(&["metadata", "namespace"])?;
         // What a kustomization or Flux says cannot be mended here.
         if value.span() != *span {
-            return Vec::new();
+            return None;
         }
         let blame = Label { span: *span, text: format!("selects nobody here; its pods live in {to}") };
-        let candidate = self.candidate(
-            Operator::MovePolicy,
-            "policy-namespace",
-            Editor::default().replace(value, to),
-            blame,
-        );
-        candidate
-            .map(|candidate| Candidate {
-                why: format!("{} lies in namespace {from} and can select pods there only", policy.name.value),
-                title: format!("change the namespace {from} to {to}"),
-                evidence: Some(format!("no known pod of {from} matches the selector")),
-                ..candidate
-            })
-            .into_iter()
-            .collect()
+        let change = Editor::default().replace(value, to);
+        Some(Candidate {
+            why: format!("{} lies in namespace {from} and can select pods there only", policy.name.value),
+            title: format!("change the namespace {from} to {to}"),
+            evidence: Some(format!("no known pod of {from} matches the selector")),
+            ..self.candidate(Operator::MovePolicy, "policy-namespace", change, blame)?
+        })
     }
 
     /// The peer's namespace is not named: nobody in the policy's own fits.
-    pub(super) fn add_namespace(&self, item: &PeerItem<'s>, selector: &Selector<'s>) -> Vec<Candidate> {
-        let Some(namespace) = self.scene.namespace(self.peer()) else { return Vec::new() };
+    pub(super) fn add_namespace(&self, item: &PeerItem<'s>, selector: &Selector<'s>) -> Option<Candidate> {
+        let namespace = self.scene.namespace(self.peer())?;
         if self.scene.anybody(&peer_requirements(self.scene, self.near.policy, self.near.rule, selector)) {
-            return Vec::new();
+            return None;
         }
         let manner =
             Manner::of(self.scene.model, self.near.policy.value.tree().file, labels_prefixed(selector));
@@ -79,66 +71,54 @@ impl<'m, 's> Case<'_, 'm, 's> {
             span: item.value.span(),
             text: format!("means pods of {policy_namespace}, the policy's own namespace"),
         };
-        self.candidate(Operator::AddNamespace, "namespace-missing", change, blame)
-            .map(|candidate| Candidate {
-                why: format!(
-                    "a peer without a namespace means the policy's own; {} lives in {namespace}",
-                    self.name(self.peer())
-                ),
-                title: format!("name the namespace {namespace}"),
-                evidence: Some(format!("no known pod of {policy_namespace} matches the peer")),
-                ..candidate
-            })
-            .into_iter()
-            .collect()
+        Some(Candidate {
+            why: format!(
+                "a peer without a namespace means the policy's own; {} lives in {namespace}",
+                self.name(self.peer())
+            ),
+            title: format!("name the namespace {namespace}"),
+            evidence: Some(format!("no known pod of {policy_namespace} matches the peer")),
+            ..self.candidate(Operator::AddNamespace, "namespace-missing", change, blame)?
+        })
     }
 
     pub(super) fn peer_namespace(
         &self,
         selector: &Selector<'s>,
         requirement: &Requirement<'s>,
-    ) -> Vec<Candidate> {
-        let Some(namespace) = self.scene.namespace(self.peer()) else { return Vec::new() };
+    ) -> Option<Candidate> {
+        let namespace = self.scene.namespace(self.peer())?;
         let in_list = requirement.values.len() > 1;
         if !in_list
             && self.scene.anybody(&peer_requirements(self.scene, self.near.policy, self.near.rule, selector))
         {
-            return Vec::new();
+            return None;
         }
-        let Some(value) = self.value_to_replace(requirement, namespace) else { return Vec::new() };
+        let value = self.value_to_replace(requirement, namespace)?;
         let written = value.text().unwrap_or_default();
         if in_list && !is_near(&written, namespace) {
-            return Vec::new();
+            return None;
         }
         let blame =
             Label { span: value.span(), text: format!("{} lives in {namespace}", self.name(self.peer())) };
-        self.candidate(
-            Operator::CorrectValue,
-            "wrong-namespace",
-            Editor::default().replace(value, namespace),
-            blame,
-        )
-        .map(|candidate| Candidate {
+        let change = Editor::default().replace(value, namespace);
+        Some(Candidate {
             why: format!(
                 "the rule admits such pods of namespace {written}; {} lives in {namespace}",
                 self.name(self.peer())
             ),
             title: format!("change the namespace {written} to {namespace}"),
             evidence: Some(format!("no known pod of {written} matches the peer")),
-            ..candidate
+            ..self.candidate(Operator::CorrectValue, "wrong-namespace", change, blame)?
         })
-        .into_iter()
-        .collect()
     }
 
     /// From 1.19 a peer means the local cluster: a second one names the other.
-    pub(super) fn peer_cluster(&self, item: &PeerItem<'s>, selector: &Selector<'s>) -> Vec<Candidate> {
-        let Some(cluster) = label(self.scene.engine.identity(self.peer()), "k8s", CLUSTER) else {
-            return Vec::new();
-        };
-        let Some(labels) = selector.value.get("matchLabels") else { return Vec::new() };
-        let Some(field) = self.field_of(item) else { return Vec::new() };
-        let Ok(Datum::Map(mut entries)) = Datum::of(labels) else { return Vec::new() };
+    pub(super) fn peer_cluster(&self, item: &PeerItem<'s>, selector: &Selector<'s>) -> Option<Candidate> {
+        let cluster = label(self.scene.engine.identity(self.peer()), "k8s", CLUSTER)?;
+        let labels = selector.value.get("matchLabels")?;
+        let field = self.field_of(item)?;
+        let Ok(Datum::Map(mut entries)) = Datum::of(labels) else { return None };
         // Beside the other labels, before the namespace where that comes last.
         let at = match entries.last() {
             Some((key, _)) if key.ends_with(NAMESPACE) => entries.len() - 1,
@@ -151,17 +131,14 @@ impl<'m, 's> Case<'_, 'm, 's> {
             span: item.value.span(),
             text: "means pods of the local cluster (since Cilium 1.19)".to_owned(),
         };
-        self.candidate(Operator::AddPeer, "cluster-label", change, blame)
-            .map(|candidate| Candidate {
-                why: format!(
-                    "since Cilium 1.19 a peer means the local cluster only; {} is in cluster {cluster}",
-                    self.name(self.peer())
-                ),
-                title: format!("add the same peer of cluster {cluster}"),
-                ..candidate
-            })
-            .into_iter()
-            .collect()
+        Some(Candidate {
+            why: format!(
+                "since Cilium 1.19 a peer means the local cluster only; {} is in cluster {cluster}",
+                self.name(self.peer())
+            ),
+            title: format!("add the same peer of cluster {cluster}"),
+            ..self.candidate(Operator::AddPeer, "cluster-label", change, blame)?
+        })
     }
 
     fn field_of(&self, item: &PeerItem<'s>) -> Option<&'m PeerField<'s>> {
