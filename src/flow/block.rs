@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use memchr::{memchr, memchr_iter, memrchr};
 
 /// How much is read at a time.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 64 << 10;
 
 /// The longest line that is read; longer ones are reported and passed over.
 pub(crate) const LONGEST_LINE: usize = 16 << 20;

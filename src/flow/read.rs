@@ -20,7 +20,7 @@ use super::text::Clock;
 mod tests;
 
 /// How many blocks make a batch.
-const BATCH: usize = 32;
+const BATCH: usize = 24;
 
 /// How to read.
 #[derive(Debug, Clone, Copy, Default)]
