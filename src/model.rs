@@ -91,13 +91,23 @@ impl<'s> Model<'s> {
 
     fn take_tree(&mut self) {
         let tree = self.delivery.tree();
+        let (delivery, settings) = (&self.delivery, &self.settings);
+        let policies = tree
+            .objects
+            .par_iter()
+            .enumerate()
+            .filter(|(at, object)| is_policy(object).is_some() && delivery.counts(*at));
+        let policies = policies.map(|(at, object)| delivery.policies(at, object, settings));
+        let policies: Vec<Vec<Policy<'s>>> = policies.collect();
+        self.policies.extend(policies.into_iter().flatten());
         for (at, object) in tree.objects.iter().enumerate().filter(|(at, _)| self.delivery.counts(*at)) {
             let placements = self.delivery.placements(at);
             let is_applied =
                 |placement: &&&gitops::Placement<'s>| !matches!(placement.applied, gitops::Applied::No(_));
             if is_policy(object).is_some() {
-                self.policies.extend(self.delivery.policies(at, object, &self.settings));
-            } else if let Some(group) = cidr_group::decode(object) {
+                continue;
+            }
+            if let Some(group) = cidr_group::decode(object) {
                 self.groups
                     .extend(placements.iter().any(|placement| is_applied(&placement)).then_some(group));
             } else {

@@ -68,6 +68,8 @@ fn run(arguments: &[&OsStr]) -> Ended {
     std::io::Read::read_to_end(&mut messages, &mut told).unwrap();
     let ended = Ended { code: status.code(), messages: String::from_utf8_lossy(&told).into_owned() };
     assert!(matches!(ended.code, Some(0..=3)), "{arguments:?}: {status}\n{:.2000}", ended.messages);
+    let words = &ended.messages;
+    assert!(!words.contains("panicked") && !words.contains("has a fault"), "{arguments:?}: {words:.2000}");
     ended
 }
 
@@ -185,6 +187,15 @@ fn nesting_of_any_shape_is_refused() {
             .unwrap();
     }
     read_tree(folder.path());
+}
+
+/// Texts on which assertions of the parser fail, in debug builds at least.
+#[test]
+fn what_the_parser_gives_up_on_is_told_in_words() {
+    for text in ["[: ? 'c'}\n-  [\n? ]:", "[[]a::,]]: , 'c',", "\n[:  ? 'c''c':}]"] {
+        let ended = read_text(&format!("apiVersion: v1\nkind: List\n---\n{text}"));
+        assert!(ended.iter().any(|ended| ended.code == Some(1)), "{ended:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! that writes down how it was called.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail, and says when it is skipped")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -145,50 +145,92 @@ fn the_hooks_are_lint_and_lint_with_fixes() {
     );
 }
 
-/// Runs the real pre-commit, where it is installed, with the hooks as they
-/// would be with an installed policyfix.
-#[test]
-fn a_hook_gets_the_staged_manifests_and_no_other_file() {
-    if Command::new("pre-commit").arg("--version").output().is_err() {
-        return;
+/// The real pre-commit with the hooks of this repository and this policyfix,
+/// in a repository made for it.
+struct PreCommit {
+    repository: tempfile::TempDir,
+    tools: tempfile::TempDir,
+}
+
+impl PreCommit {
+    /// `None`, said aloud, where pre-commit is not installed.
+    fn new() -> Option<Self> {
+        if Command::new("pre-commit").arg("--version").output().is_err() {
+            eprintln!("skipped: pre-commit is not installed");
+            return None;
+        }
+        let (tools, repository) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_policyfix"), tools.path().join("policyfix")).unwrap();
+        let mut hooks = read_yaml(".pre-commit-hooks.yaml");
+        for hook in hooks.as_sequence_mut().unwrap() {
+            hook["language"] = "system".into();
+        }
+        let config = serde_json::json!({ "repos": [{ "repo": "local", "hooks": hooks }] });
+        let own = Self { repository, tools };
+        own.write(".pre-commit-config.yaml", &config.to_string());
+        own.run("git", &["init", "--quiet"]);
+        Some(own)
     }
-    let tools = tempfile::tempdir().unwrap();
-    write_recorder(tools.path());
-    let repository = tempfile::tempdir().unwrap();
-    let run = |program: &str, arguments: &[&str], ends_with: i32| {
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.repository.path().join(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.repository.path().join(name)).unwrap()
+    }
+
+    /// Whether it went well, and what it said.
+    fn run(&self, program: &str, arguments: &[&str]) -> (bool, String) {
         let output = Command::new(program)
             .args(arguments)
-            .current_dir(repository.path())
-            .env("PATH", path_with(tools.path()))
-            .env("HOME", tools.path())
-            .env("CALLS", tools.path().join("calls"))
-            .env("ENDS_WITH", ends_with.to_string())
+            .current_dir(self.repository.path())
+            .env("PATH", path_with(self.tools.path()))
+            .env("HOME", self.tools.path())
             .output()
             .unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-
-    let mut hooks = read_yaml(".pre-commit-hooks.yaml");
-    for hook in hooks.as_sequence_mut().unwrap() {
-        hook["language"] = "system".into();
     }
-    let config = serde_json::json!({ "repos": [{ "repo": "local", "hooks": hooks }] });
-    let write = |name: &str, text: &str| fs::write(repository.path().join(name), text).unwrap();
-    write(".pre-commit-config.yaml", &config.to_string());
-    write("staged policy.yaml", "a: 1\n");
-    write("staged.yml", "a: 1\n");
-    write("notes.txt", "text\n");
-    write("not-staged.yaml", "a: 1\n");
-    run("git", &["init", "--quiet"], 0);
-    run("git", &["add", "staged policy.yaml", "staged.yml", "notes.txt"], 0);
+}
 
-    let (passed, said) = run("pre-commit", &["run", "policyfix-lint"], 0);
+fn policy(name: &str, rest: &str) -> String {
+    format!(
+        "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata:\n  name: {name}\n  namespace: shop\nspec:\n  endpointSelector: {{}}\n{rest}"
+    )
+}
+
+#[test]
+fn a_hook_tells_of_staged_files_alone_and_judges_with_the_whole_tree() {
+    let Some(hook) = PreCommit::new() else { return };
+    let unquoted = "  ingress:\n    - toPorts:\n        - ports:\n            - port: 80\n";
+    hook.write("staged policy.yaml", &policy("staged", unquoted));
+    hook.write("not-staged.yaml", &policy("other", unquoted));
+    hook.write("notes.txt", "text\n");
+    hook.run("git", &["add", "staged policy.yaml", "notes.txt"]);
+    let (passed, said) = hook.run("pre-commit", &["run", "policyfix-lint"]);
+    assert!(!passed && said.contains("error[unquoted-port]"), "{said}");
+    assert!(said.contains("staged policy.yaml:11:") && !said.contains("not-staged"), "{said}");
+    // The group that the staged rule names is in a file that is not staged.
+    let group = "  ingress:\n    - fromCIDRSet:\n        - cidrGroupRef: office\n";
+    hook.write("staged policy.yaml", &policy("staged", group));
+    hook.write("groups.yaml", "apiVersion: cilium.io/v2\nkind: CiliumCIDRGroup\nmetadata:\n  name: office\nspec:\n  externalCIDRs:\n    - 192.0.2.0/24\n");
+    hook.run("git", &["add", "staged policy.yaml"]);
+    let (passed, said) = hook.run("pre-commit", &["run", "policyfix-lint"]);
     assert!(passed, "{said}");
-    let (passed, said) = run("pre-commit", &["run", "policyfix-lint-fix"], 1);
-    assert!(!passed, "{said}");
-    let calls = fs::read_to_string(tools.path().join("calls")).unwrap();
-    assert_eq!(
-        calls,
-        "[lint][staged policy.yaml][staged.yml]\n[lint][--fix][staged policy.yaml][staged.yml]\n"
-    );
+}
+
+#[test]
+fn the_other_hook_mends_staged_files_and_no_other() {
+    let Some(hook) = PreCommit::new() else { return };
+    let wrong = policy("web", "  ingress:\n    - toPorts:\n        - ports:\n            - port: 80\n");
+    hook.write("staged.yml", &wrong);
+    hook.write("not-staged.yaml", &wrong.replace("name: web", "name: other"));
+    hook.run("git", &["add", "staged.yml"]);
+    let (passed, said) = hook.run("pre-commit", &["run", "policyfix-lint-fix"]);
+    assert!(!passed && said.contains("files were modified by this hook"), "{said}");
+    assert_eq!(hook.read("staged.yml"), wrong.replace("port: 80", "port: \"80\""));
+    assert!(hook.read("not-staged.yaml").contains("port: 80\n"));
+    hook.run("git", &["add", "staged.yml"]);
+    let (passed, said) = hook.run("pre-commit", &["run", "policyfix-lint-fix"]);
+    assert!(passed, "{said}");
 }

@@ -511,3 +511,23 @@ proptest! {
         let _ = Patch::checked_text(&tree, &changes);
     }
 }
+
+/// JSON is often indented with tabs, which no block may be. (Brackets within a
+/// block must stand deeper than it, by spaces; libyaml does not ask that.)
+#[test]
+fn tabs_are_taken_where_libyaml_takes_them() {
+    for (text, fine) in [
+        ("{\n\t\"a\": [\n\t\t1\n\t]\n}\n", true),
+        ("[\n\t{\n\t\t\"a\": 1\n\t}\n]\n", true),
+        ("a: [\n  \t1,\n  \t2\n  ]\n", true),
+        ("a: \"x\n  \ty\"\n", true),
+        ("{\n\t\"a\": \"x\n\ty\"}\n", true),
+        ("a:\n\tb: 1\n", false),
+        ("a: x\n\ty\n", false),
+        ("a: [1]\n\t\nb: 1\n", false),
+        ("a: |\n  x\n\ty\n", false),
+    ] {
+        assert_eq!(parse(FileId(0), text).errors.is_empty(), fine, "{text:?}");
+        assert_eq!(serde_yaml::from_str::<serde_yaml::Value>(text).is_ok(), fine, "{text:?}");
+    }
+}

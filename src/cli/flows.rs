@@ -13,6 +13,7 @@ use crate::report::{flows, tally as report};
 /// Reads, merges and counts flow logs in any form, and shows or writes what is distinct
 #[derive(Debug, Args)]
 #[command(
+    help_template = super::EXAMPLES_FIRST,
     after_help = "Examples:\n  policyfix flows events.log events-*.log.gz\n  kubectl logs -n kube-system ds/cilium | policyfix flows -\n  policyfix flows node-*.jsonl --format jsonl > all.jsonl   # every command reads it"
 )]
 pub(super) struct Arguments {

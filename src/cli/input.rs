@@ -1,11 +1,12 @@
 //! The options that several commands share, and what they read.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::Streams;
+use super::config::{Config, ConfigError};
 use crate::engine::{self, Enforcement};
 use crate::flow::Input;
 use crate::gitops::FaultKind;
@@ -28,18 +29,21 @@ pub(super) struct TreeArguments {
     /// The Cilium release that runs in the cluster, 1.14 to 1.20 [default: the newest]
     #[arg(long, value_name = "VERSION")]
     pub cilium_version: Option<CiliumVersion>,
-    /// `policy-enforcement` of the agents: default, always or never
-    #[arg(long, value_name = "MODE", default_value_t)]
-    pub enforcement: Enforcement,
-    /// The name of the local cluster
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    pub cluster_name: String,
-    /// The namespace of policies that name none
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    pub default_namespace: String,
+    /// `policy-enforcement` of the agents: default, always or never [default: default]
+    #[arg(long, value_name = "MODE")]
+    pub enforcement: Option<Enforcement>,
+    /// The name of the local cluster [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub cluster_name: Option<String>,
+    /// The namespace of policies that name none [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub default_namespace: Option<String>,
     /// Which of several overlays to judge that cannot share a cluster, by the name of its folder [default: the first]
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
+    /// The configuration [default: the nearest policyfix.toml, from the first PATH upwards]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Name files relative to the current folder, for `patch -p1`, and not to the root of the git work tree
     #[arg(long)]
     pub relative: bool,
@@ -59,36 +63,93 @@ pub(super) struct Files {
     pub naming: Naming,
 }
 
+/// What was typed, with what the configuration says where nothing was.
+pub(super) struct Setup<'a> {
+    arguments: &'a TreeArguments,
+    /// What the configuration says.
+    pub config: Config,
+    /// The folder of the configuration.
+    pub folder: PathBuf,
+}
+
 impl TreeArguments {
+    /// Puts the configuration behind what was typed.
+    pub(super) fn with_configuration(&self) -> Result<Setup<'_>, ConfigError> {
+        let first = self.paths.first().map_or(Path::new("."), PathBuf::as_path);
+        let near = if first.is_dir() { first } else { first.parent().unwrap_or(first) };
+        let near = if near.as_os_str().is_empty() { Path::new(".") } else { near };
+        let path = self.config.clone().or_else(|| Config::find(near));
+        let config = path.as_deref().map_or(Ok(Config::default()), Config::read)?;
+        let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
+        Ok(Setup { arguments: self, config, folder })
+    }
+
+    /// The same; `None`, after telling why, when the configuration cannot be used.
+    ///
+    /// # Errors
+    /// When the stream cannot be written.
+    pub(super) fn setup(&self, streams: &mut Streams<'_>) -> io::Result<Option<Setup<'_>>> {
+        match self.with_configuration() {
+            Ok(setup) => Ok(Some(setup)),
+            Err(error) => {
+                writeln!(streams.err, "error: {error}")?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Setup<'_> {
     /// Reads all files.
     pub(super) fn read(&self) -> Files {
-        let naming = Naming::new(&std::env::current_dir().unwrap_or_default(), self.relative);
-        let (mut sources, mut problems) = load::manifests(&self.paths, &naming);
+        let paths = &self.arguments.paths;
+        let naming = self.naming();
+        let (mut sources, mut problems) = load::manifests(paths, &naming);
         let first_around = FileId(sources.len() as u32);
-        load::surroundings(&self.paths, &naming, &mut sources);
+        load::surroundings(paths, &naming, &mut sources);
         let first_inventory = FileId(sources.len() as u32);
-        problems.extend(load::inventories(&self.inventory, &mut sources));
+        problems.extend(load::inventories(&self.inventories(), &mut sources));
         Files { sources, first_around, first_inventory, problems, naming }
+    }
+
+    fn naming(&self) -> Naming {
+        Naming::new(&std::env::current_dir().unwrap_or_default(), self.arguments.relative)
+    }
+
+    fn inventories(&self) -> Vec<PathBuf> {
+        if !self.arguments.inventory.is_empty() {
+            return self.arguments.inventory.clone();
+        }
+        self.config.inventory.iter().map(|path| self.folder.join(path)).collect()
+    }
+
+    /// The release, where one was said.
+    pub(super) fn version(&self) -> Option<CiliumVersion> {
+        self.arguments.cilium_version.or(self.config.version().ok().flatten())
     }
 
     /// How the cluster is set up.
     pub(super) fn engine_options(&self) -> engine::Options {
+        let (typed, config) = (self.arguments, &self.config);
+        let default = || "default".to_owned();
         engine::Options {
-            version: self.cilium_version.unwrap_or_default(),
-            enforcement: self.enforcement,
-            cluster: self.cluster_name.clone(),
+            version: self.version().unwrap_or_default(),
+            enforcement: typed.enforcement.or(config.enforcement().ok().flatten()).unwrap_or_default(),
+            cluster: typed.cluster_name.clone().or(config.cluster_name.clone()).unwrap_or_else(default),
         }
     }
 
     /// What reading manifests depends on.
     pub(super) fn settings(&self) -> Settings {
-        let naming = Naming::new(&std::env::current_dir().unwrap_or_default(), self.relative);
+        let (typed, config) = (self.arguments, &self.config);
+        let naming = self.naming();
         let components = |name: &str| name.split('/').map(str::to_owned).collect::<Vec<_>>();
+        let namespace = typed.default_namespace.clone().or(config.default_namespace.clone());
         Settings {
-            default_namespace: self.default_namespace.clone(),
-            variants: match &self.variant {
+            default_namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+            variants: match typed.variant.as_ref().or(config.variant.as_ref()) {
                 Some(name) => vec![name.clone()],
-                None => self.paths.iter().flat_map(|path| components(&naming.name(path))).collect(),
+                None => typed.paths.iter().flat_map(|path| components(&naming.name(path))).collect(),
             },
             root: naming.base().to_owned(),
         }

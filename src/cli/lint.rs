@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use rustc_hash::FxHashSet;
 
-use super::input::{Files, TreeArguments};
+use super::config::ConfigError;
+use super::input::{Files, Setup as TreeSetup, TreeArguments};
 use super::{Exit, Streams};
 use crate::finding::{FileChange, Finding, Safety, Severity};
 use crate::lint::baseline::Baseline;
-use crate::lint::config::{Config, ConfigError};
 use crate::lint::{Choice, Context, Found, Options, Outcome, RULES, Unused, fix, run as ask};
 use crate::model::{Settings, parse_all};
 use crate::report::terminal::Look;
@@ -20,6 +20,7 @@ use crate::source::{FileId, Sources};
 /// Finds mistakes in policies that need no flow to see
 #[derive(Debug, Args)]
 #[command(
+    help_template = super::EXAMPLES_FIRST,
     after_help = "Examples:\n  policyfix lint k8s/\n  policyfix lint --fix\n  policyfix lint --diff | git apply\n  policyfix lint --select shape,service-port\n  policyfix lint --changed k8s/a.yaml k8s/b.yaml\n\nA comment `# policyfix: ignore[id] reason` silences a finding at its line, on the line above it,\nor before the first line of a document for all of it."
 )]
 pub(super) struct Arguments {
@@ -61,9 +62,6 @@ pub(super) struct Arguments {
     /// Report on these files only, and judge with the whole tree: what pre-commit passes
     #[arg(long, value_name = "FILE", num_args = 0..)]
     changed: Option<Vec<PathBuf>>,
-    /// The configuration [default: the nearest policyfix.toml, from the first PATH upwards]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// Exit with 0 whatever is found
     #[arg(long)]
     exit_zero: bool,
@@ -94,7 +92,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
             return Ok(Exit::Unusable);
         }
     };
-    let files = arguments.tree.read();
+    let files = setup.tree.read();
     if !files.tell_problems(streams)? {
         return Ok(Exit::Unusable);
     }
@@ -113,28 +111,22 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
 }
 
 /// What was typed and what the configuration says, put together.
-struct Setup {
-    config: Config,
-    /// The folder of the configuration.
-    folder: PathBuf,
+struct Setup<'a> {
+    tree: TreeSetup<'a>,
     choice: Choice,
     baseline: Option<PathBuf>,
     accepted: Option<Baseline>,
     settings: Settings,
 }
 
-impl Setup {
-    fn of(arguments: &Arguments) -> Result<Self, UsageError> {
-        let first = arguments.tree.paths.first().map_or(Path::new("."), PathBuf::as_path);
-        let near = if first.is_dir() { first } else { first.parent().unwrap_or(first) };
-        let near = if near.as_os_str().is_empty() { Path::new(".") } else { near };
-        let path = arguments.config.clone().or_else(|| Config::find(near));
-        let config = path.as_deref().map_or(Ok(Config::default()), Config::read)?;
-        let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
-        let select = if arguments.select.is_empty() { &config.lint.select } else { &arguments.select };
-        let ignore: Vec<String> = config.lint.ignore.iter().chain(&arguments.ignore).cloned().collect();
-        let choice = Choice::new(select, &ignore, arguments.pedantic || config.lint.pedantic)?;
-        let configured = config.lint.baseline.as_ref().map(|path| folder.join(path));
+impl<'a> Setup<'a> {
+    fn of(arguments: &'a Arguments) -> Result<Self, UsageError> {
+        let tree = arguments.tree.with_configuration()?;
+        let config = &tree.config.lint;
+        let select = if arguments.select.is_empty() { &config.select } else { &arguments.select };
+        let ignore: Vec<String> = config.ignore.iter().chain(&arguments.ignore).cloned().collect();
+        let choice = Choice::new(select, &ignore, arguments.pedantic || config.pedantic)?;
+        let configured = config.baseline.as_ref().map(|path| tree.folder.join(path));
         let baseline = arguments.baseline.clone().or(configured);
         if arguments.update_baseline && baseline.is_none() {
             return Err(UsageError::NoBaseline);
@@ -143,34 +135,29 @@ impl Setup {
             Some(path) if !arguments.update_baseline => Some(read_baseline(path)?),
             _ => None,
         };
-        let mut settings = arguments.tree.settings();
-        if let Some(namespace) =
-            config.default_namespace.as_ref().filter(|_| settings.default_namespace == "default")
-        {
-            settings.default_namespace = namespace.clone();
-        }
-        Ok(Self { config, folder, choice, baseline, accepted, settings })
+        let settings = tree.settings();
+        Ok(Self { tree, choice, baseline, accepted, settings })
     }
 
     fn options(&self, arguments: &Arguments, files: &Files) -> Options {
-        let mut engine = arguments.tree.engine_options();
-        let given = arguments.tree.cilium_version.or(self.config.version().ok().flatten());
-        engine.version = given.unwrap_or_default();
-        if let Some(name) = self.config.cluster_name.as_ref().filter(|_| engine.cluster == "default") {
-            engine.cluster = name.clone();
-        }
         Options {
-            engine,
-            version_is_given: given.is_some(),
+            engine: self.tree.engine_options(),
+            version_is_given: self.tree.version().is_some(),
             reported: self.reported(arguments, files),
-            managed: self.config.managed(),
+            managed: self.tree.config.managed(),
         }
     }
 
     /// The files to report on; `None` for all.
     fn reported(&self, arguments: &Arguments, files: &Files) -> Option<FxHashSet<FileId>> {
-        let excluded: Vec<String> =
-            self.config.lint.exclude.iter().map(|path| files.naming.name(&self.folder.join(path))).collect();
+        let excluded: Vec<String> = self
+            .tree
+            .config
+            .lint
+            .exclude
+            .iter()
+            .map(|path| files.naming.name(&self.tree.folder.join(path)))
+            .collect();
         if arguments.changed.is_none() && excluded.is_empty() {
             return None;
         }
@@ -201,7 +188,7 @@ fn read_baseline(path: &Path) -> Result<Baseline, UsageError> {
 /// Tells what is found.
 fn report(
     arguments: &Arguments,
-    setup: &Setup,
+    setup: &Setup<'_>,
     options: &Options,
     sources: &Sources,
     first_inventory: FileId,
@@ -245,7 +232,7 @@ fn report(
 }
 
 fn update_baseline(
-    setup: &Setup,
+    setup: &Setup<'_>,
     context: &Context<'_, '_>,
     outcome: &Outcome,
     streams: &mut Streams<'_>,
@@ -264,7 +251,7 @@ fn update_baseline(
 /// Makes the mends, and tells what is left.
 fn mend(
     arguments: &Arguments,
-    setup: &Setup,
+    setup: &Setup<'_>,
     options: &Options,
     files: &Files,
     streams: &mut Streams<'_>,

@@ -1,6 +1,7 @@
 //! What can be typed, what it means, and the exit code: one file a subcommand.
 
 mod completions;
+mod config;
 mod explain;
 mod flows;
 mod input;
@@ -11,6 +12,9 @@ mod verdict;
 use std::io::Write;
 
 use clap::{Parser, Subcommand};
+
+/// The help of a command: what it does, how it is typed, and only then each option.
+const EXAMPLES_FIRST: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

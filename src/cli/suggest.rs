@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use super::flows::KeepArguments;
 use super::input::{Files, FlowArguments, TreeArguments};
 use super::{Exit, Streams};
+use crate::engine;
 use crate::finding::{Safety, Severity};
 use crate::flow::{self, Keep, Tally as FlowTally};
 use crate::model::Model;
@@ -24,6 +25,7 @@ use crate::yaml::Tree;
 /// Finds out why flows are dropped and writes the smallest correct edits as a diff
 #[derive(Debug, Args)]
 #[command(
+    help_template = super::EXAMPLES_FIRST,
     after_help = "Examples:\n  policyfix suggest k8s/ --flows drops.jsonl | git apply\n  hubble observe --verdict DROPPED -o jsonpb --last 1000 | policyfix suggest k8s/ --flows -\n  policyfix suggest k8s/ --flows drops.jsonl --write\n  policyfix suggest k8s/ --flows drops.jsonl --out patches/ && git am patches/*.patch"
 )]
 pub(super) struct Arguments {
@@ -86,16 +88,17 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
-    let files = arguments.tree.read();
+    let Some(setup) = arguments.tree.setup(streams)? else { return Ok(Exit::Unusable) };
+    let files = setup.read();
     if !files.tell_problems(streams)? {
         return Ok(Exit::Unusable);
     }
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
-    let model = files.model(&trees, &arguments.tree.settings());
+    let model = files.model(&trees, &setup.settings());
     files.tell_tree(&model, streams)?;
     if arguments.follow {
-        return follow(arguments, &files, &trees, &model, streams);
+        return follow(arguments, &setup.engine_options(), &files, &trees, &model, streams);
     }
     // Audited flows are evidence at least; whether they count as drops is a wish.
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
@@ -105,7 +108,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
         return Ok(Exit::Unusable);
     }
     let wishes = arguments.wishes();
-    let options = arguments.tree.engine_options();
+    let options = setup.engine_options();
     let suggestion = suggest(&model, &trees, &files.sources, options, tally.distinct(), wishes);
     let summary = last_line(&suggestion, arguments.unsafe_fixes);
     let run =
@@ -126,6 +129,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
 /// diff of its fix alone.
 fn follow(
     arguments: &Arguments,
+    options: &engine::Options,
     files: &Files,
     trees: &[Tree<'_>],
     model: &Model<'_>,
@@ -135,8 +139,8 @@ fn follow(
     let mut told: BTreeSet<(&'static str, String)> = BTreeSet::new();
     let mut written = Ok(());
     let summary = flow::follow(arguments.flows.inputs(), keep, &mut |tally| {
-        let options = arguments.tree.engine_options();
-        let suggestion = suggest(model, trees, &files.sources, options, tally.distinct(), arguments.wishes());
+        let suggestion =
+            suggest(model, trees, &files.sources, options.clone(), tally.distinct(), arguments.wishes());
         written = tell_new(&suggestion, files, arguments, &mut told, streams);
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })

@@ -4,7 +4,7 @@ use std::io;
 
 use clap::{Args, ValueEnum};
 
-use super::input::{FlowArguments, TreeArguments};
+use super::input::{FlowArguments, Setup, TreeArguments};
 use super::{Exit, Streams};
 use crate::engine::{self, Engine};
 use crate::flow::{self, Record};
@@ -15,6 +15,7 @@ use crate::version::CiliumVersion;
 /// Tells what Cilium decides for each flow, at its source and at its destination
 #[derive(Debug, Args)]
 #[command(
+    help_template = super::EXAMPLES_FIRST,
     after_help = "Examples:\n  policyfix verdict k8s/ --flows drops.jsonl\n  hubble observe -o jsonpb --last 100 | policyfix verdict k8s/ --flows - --format json"
 )]
 pub(super) struct Arguments {
@@ -39,11 +40,11 @@ enum Format {
 impl Arguments {
     /// The releases at which verdicts changed (`semantics.md` 7), where none was
     /// named: a verdict that hangs on the release is told.
-    fn other_versions(&self, model: &Model<'_>) -> Vec<Engine> {
-        if self.tree.cilium_version.is_some() {
+    fn other_versions(setup: &Setup<'_>, model: &Model<'_>) -> Vec<Engine> {
+        if setup.version().is_some() {
             return Vec::new();
         }
-        let options = |version| engine::Options { version, ..self.tree.engine_options() };
+        let options = |version| engine::Options { version, ..setup.engine_options() };
         [CiliumVersion::V1_15, CiliumVersion::V1_18, CiliumVersion::V1_19]
             .map(|version| model.engine(options(version)))
             .into()
@@ -51,16 +52,17 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Result<Exit> {
-    let files = arguments.tree.read();
+    let Some(setup) = arguments.tree.setup(streams)? else { return Ok(Exit::Unusable) };
+    let files = setup.read();
     if !files.tell_problems(streams)? {
         return Ok(Exit::Unusable);
     }
     let trees = files.trees();
-    let model = files.model(&trees, &arguments.tree.settings());
+    let model = files.model(&trees, &setup.settings());
     files.tell_broken(&trees, streams)?;
     files.tell_tree(&model, streams)?;
-    let mut engine = model.engine(arguments.tree.engine_options());
-    let mut others = arguments.other_versions(&model);
+    let mut engine = model.engine(setup.engine_options());
+    let mut others = Arguments::other_versions(&setup, &model);
     let mut written = Ok(());
     let out = &mut *streams.out;
     let summary = flow::read(arguments.flows.inputs(), flow::Options::default(), &mut |record: Record| {

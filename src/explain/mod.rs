@@ -278,6 +278,11 @@ pub const PAGES: &[Page] = &[
         include_str!("api-server-address.md"),
     ),
     Page::new(
+        "excepted-network",
+        "the exceptions take away the whole network",
+        include_str!("excepted-network.md"),
+    ),
+    Page::new(
         "zero-network",
         "a network that no host is in, such as 0.0.0.0/8",
         include_str!("zero-network.md"),

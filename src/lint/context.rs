@@ -9,6 +9,7 @@ use rustc_hash::FxHashSet;
 use super::matching::matches;
 use super::population::{Member, Population};
 use crate::engine::{self, Engine, Truth};
+use crate::gitops::{Applied, NotApplied};
 use crate::inventory::Workload;
 use crate::manifest::Object;
 use crate::model::Model;
@@ -17,7 +18,7 @@ use crate::policy::{
     Element, Fault, Namespace, Policy, PolicyKind, Rule, Section, Selector, Subject, injection, refuse,
 };
 use crate::schema::{self, Kind, SchemaError};
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Source, Sources};
 use crate::version::CiliumVersion;
 use crate::yaml::Tree;
 
@@ -44,8 +45,8 @@ pub struct Context<'c, 's> {
     pub sources: &'c Sources,
     /// What else counts.
     pub options: &'c Options,
-    /// The first file that is no manifest of the tree.
-    first_inventory: FileId,
+    /// Which files belong to the tree and are no archive; the others are not listed.
+    live: Vec<bool>,
     /// Whether the tree is deployed by tools that can change namespaces.
     deployed_by_tools: bool,
     population: OnceLock<Population<'c>>,
@@ -91,12 +92,14 @@ impl<'c, 's> Context<'c, 's> {
     ) -> Self {
         let deployed_by_tools = model.objects().iter().any(is_deployment_tool)
             || sources.iter().any(|(_, source)| is_kustomization(&source.name));
+        let live = |(file, source): (FileId, &Source)| file < first_inventory && !is_archived(&source.name);
+        let live = sources.iter().map(live).collect();
         Self {
             model,
             trees,
             sources,
             options,
-            first_inventory,
+            live,
             deployed_by_tools,
             population: OnceLock::new(),
             shape: OnceLock::new(),
@@ -116,7 +119,7 @@ impl<'c, 's> Context<'c, 's> {
 
     /// Whether a file belongs to the tree and is no archive.
     pub fn is_live(&self, file: FileId) -> bool {
-        file < self.first_inventory && !is_archived(&self.sources[file].name)
+        self.live.get(file.0 as usize).copied().unwrap_or(false)
     }
 
     /// Whether findings in this file are wanted.
@@ -125,7 +128,7 @@ impl<'c, 's> Context<'c, 's> {
     }
 
     /// What each object has against the schema of its kind, for objects in
-    /// reported files: index into the model's objects, and the errors.
+    /// reported files that are more than a patch of another: index into the model's objects, and the errors.
     pub fn shape(&self) -> &[(usize, Vec<SchemaError>)] {
         self.shape.get_or_init(|| {
             self.model
@@ -133,12 +136,20 @@ impl<'c, 's> Context<'c, 's> {
                 .par_iter()
                 .enumerate()
                 .filter_map(|(at, object)| {
-                    let kind = Kind::of(object).filter(|_| self.is_reported(object.value.tree().file))?;
+                    let wanted = self.is_reported(object.value.tree().file) && !self.is_patch(at);
+                    let kind = Kind::of(object).filter(|_| wanted)?;
                     let errors = schema::check(kind, self.version(), object.value);
                     (!errors.is_empty()).then_some((at, errors))
                 })
                 .collect()
         })
+    }
+
+    /// Whether an object is only a part, that kustomize puts into another one.
+    fn is_patch(&self, at: usize) -> bool {
+        let placements = self.model.tree().placements(at);
+        !placements.is_empty()
+            && placements.iter().all(|p| matches!(p.applied, Applied::No(NotApplied::Patch(_))))
     }
 
     /// What agents have against a policy.

@@ -10,10 +10,10 @@ use super::context::{Context, Options};
 use super::found::{Found, Mend};
 use super::run::{Choice, run};
 use crate::finding::{FileChange, Finding, Fix, Safety};
-use crate::manifest::objects;
+use crate::manifest::{Object, objects};
 use crate::model::{Model, Settings, parse_all};
-use crate::policy::{self, Namespace, decode, is_policy, refuse};
-use crate::schema::{self, Kind};
+use crate::policy::{self, Namespace, decode, refuse};
+use crate::schema::{self, Kind, SchemaError, SchemaFault};
 use crate::source::{FileId, Source, Sources};
 use crate::version::CiliumVersion;
 use crate::yaml::{Change, Patch, Tree, parse};
@@ -94,26 +94,51 @@ fn together(tree: &Tree<'_>, mends: &[&Mend], version: CiliumVersion) -> Option<
     text
 }
 
-/// The changes made, and the text with them, if it can be believed.
+/// The changes made, and the text with them, if it can be believed: no object
+/// is worse off than before, whatever aliases carry a change to.
 fn checked(tree: &Tree<'_>, changes: &[&Change], version: CiliumVersion) -> Option<(Patch, String)> {
     let (patch, text) = Patch::checked(tree, changes.iter().copied()).ok()?;
     let after = faults(&parse(tree.file, &text), version);
-    (after == 0 || after <= faults(tree, version)).then_some((patch, text))
+    if after.iter().all(|count| *count == 0) {
+        return Some((patch, text));
+    }
+    let before = faults(tree, version);
+    let none_is_worse = after.iter().zip(&before).all(|(after, before)| after <= before);
+    (after.len() == before.len() && none_is_worse).then_some((patch, text))
 }
 
-/// How much the schema and the agent have against the objects of a file.
-fn faults(tree: &Tree<'_>, version: CiliumVersion) -> usize {
-    let mut count = tree.errors.len();
-    for object in objects(tree) {
-        if let Some(kind) = Kind::of(&object) {
-            count += schema::check(kind, version, object.value).len();
-        }
-        if is_policy(&object).is_some() {
-            let context = policy::Context { namespace: Namespace::Clusterwide, substitute: &|text| text };
-            count += decode(&object, context).map_or(0, |policy| refuse::refusals(&policy, version).len());
-        }
+/// What a key counts that nobody knows, and an object of such a kind: as much as
+/// anything that comes to light below it when it is mended.
+const UNKNOWN_FIELD: usize = 1000;
+const UNKNOWN_KIND: usize = 1_000_000;
+
+/// How much is wrong with the text of a file, and how much the schema and the
+/// agent have against each of its objects.
+fn faults(tree: &Tree<'_>, version: CiliumVersion) -> Vec<usize> {
+    let of_objects = objects(tree).into_iter().map(|object| {
+        let shape = match Kind::of(&object) {
+            Some(kind) => schema::check(kind, version, object.value).iter().map(weight).sum(),
+            None if is_almost_a_policy(&object) => UNKNOWN_KIND,
+            None => 0,
+        };
+        let context = policy::Context { namespace: Namespace::Clusterwide, substitute: &|text| text };
+        let policy = decode(&object, context);
+        shape + policy.map_or(0, |policy| refuse::refusals(&policy, version).len())
+    });
+    std::iter::once(tree.errors.len()).chain(of_objects).collect()
+}
+
+fn weight(error: &SchemaError) -> usize {
+    match error.fault {
+        SchemaFault::UnknownField { .. } => UNKNOWN_FIELD,
+        _ => 1,
     }
-    count
+}
+
+/// Whether an object has the group of a policy, or the kind of one without its group.
+fn is_almost_a_policy(object: &Object<'_>) -> bool {
+    matches!(object.group(), "cilium.io" | "networking.k8s.io")
+        || Kind::ALL.iter().any(|kind| object.kind == kind.name())
 }
 
 /// A finding with its mend made, for a report.

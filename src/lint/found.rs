@@ -3,9 +3,14 @@
 
 use crate::finding::{Label, Note, Safety, Severity};
 use crate::source::Span;
-use crate::yaml::{Change, Refusal};
+use crate::yaml::{Change, Editor, Refusal, Sharing};
 
 use super::Rule;
+
+/// For mends of what is wrong wherever it is used: where aliases repeat the
+/// node, all of its uses are mended. A mend by which another object of the file
+/// is worse off is not made.
+pub(in crate::lint) const EVERY_USE: Editor = Editor { sharing: Sharing::Allow };
 
 /// One finding of a rule.
 #[derive(Debug, Clone)]
@@ -18,6 +23,9 @@ pub struct Found {
     pub title: String,
     /// The place that is blamed.
     pub primary: Label,
+    /// The key and the value of the entry that the finding is about, where it
+    /// points at one of them only.
+    pub entry: Option<(Span, Span)>,
     /// Other places that matter.
     pub related: Vec<Label>,
     /// Why, and what to do.
@@ -56,6 +64,7 @@ impl<'f> Findings<'f> {
             severity: self.rule.severity,
             title: title.into(),
             primary: Label { span, text: here.into() },
+            entry: None,
             related: Vec::new(),
             notes: Vec::new(),
             mend: None,

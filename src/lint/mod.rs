@@ -5,7 +5,6 @@
 //! variable, since nobody knows then what stands there.
 
 pub mod baseline;
-pub mod config;
 mod context;
 pub mod fix;
 mod found;

@@ -4,10 +4,11 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::engine;
-use crate::inventory::{Cluster, Workload, identity_labels};
+use crate::inventory::{Cluster, Origin, Workload, identity_labels};
 use crate::label::{Label, NAMESPACE};
 use crate::manifest::Object;
 use crate::model::Model;
+use crate::policy::is_unknown;
 use crate::policy::selector::{Operator, Requirement};
 
 /// Everyone who lives in the cluster, as far as the manifests say.
@@ -75,7 +76,7 @@ impl<'c> Population<'c> {
         let listed = requirements
             .iter()
             .filter(|r| r.operator == Operator::In && matches!(r.source.as_ref(), "any" | "k8s"))
-            .filter(|r| !r.values.iter().any(|value| crate::policy::is_unknown(&value.value)));
+            .filter(|r| !r.values.iter().any(|value| is_unknown(&value.value)));
         let fewest = listed.map(found).min_by_key(Vec::len);
         let mut numbers = fewest.unwrap_or_else(|| (0..self.members.len() as u32).collect());
         numbers.sort_unstable();
@@ -91,17 +92,18 @@ pub(super) fn asked_namespaces<'r>(requirements: &'r [Requirement<'_>]) -> Optio
 }
 
 fn plain_namespaces(model: &Model<'_>, deployed_by_tools: bool) -> FxHashSet<Box<str>> {
+    let workloads = || model.inventory.workloads();
+    // What a release likely makes is not all that it makes.
+    let is_likely = |workload: &&Workload| workload.origin == Origin::Likely;
     let mut plain: FxHashSet<Box<str>> =
-        model.inventory.workloads().filter_map(|workload| workload.namespace.clone()).collect();
-    for object in model.objects() {
-        if !may_make_pods(object) {
-            continue;
-        }
-        let target = object.value.path(&["spec", "targetNamespace"]).and_then(|value| value.text());
-        let own = object.namespace.as_ref().map(|namespace| namespace.value.clone());
-        match target.or(own) {
-            Some(namespace) if !deploys_a_source(object) => {
-                plain.remove(namespace.as_ref());
+        workloads().filter(|w| !is_likely(w)).filter_map(|workload| workload.namespace.clone()).collect();
+    for workload in workloads().filter(is_likely) {
+        workload.namespace.as_ref().map(|namespace| plain.remove(namespace));
+    }
+    for (at, object) in model.objects().iter().enumerate().filter(|(_, object)| may_make_pods(object)) {
+        match landing(model, at, object) {
+            Some(namespaces) if !deploys_a_source(object) => {
+                plain.retain(|own| !namespaces.contains(own));
             }
             // What lands nobody knows where may land anywhere.
             _ => return FxHashSet::default(),
@@ -121,6 +123,19 @@ fn plain_namespaces(model: &Model<'_>, deployed_by_tools: bool) -> FxHashSet<Box
         plain.remove("default");
     }
     plain
+}
+
+/// The namespaces in which an object makes its pods, where that is certain.
+fn landing(model: &Model<'_>, at: usize, object: &Object<'_>) -> Option<Vec<Box<str>>> {
+    if let Some(target) = object.value.path(&["spec", "targetNamespace"]).and_then(|value| value.text()) {
+        return (!is_unknown(&target)).then(|| vec![Box::from(target.as_ref())]);
+    }
+    let placements = model.tree().placements(at);
+    if placements.is_empty() {
+        return object.namespace.as_ref().map(|namespace| vec![Box::from(namespace.value.as_ref())]);
+    }
+    let placements = placements.iter();
+    placements.map(|placement| placement.namespace.or("default").map(Box::from)).collect()
 }
 
 /// Whether something may make pods of this object that no manifest shows.

@@ -60,8 +60,10 @@ impl Family {
 pub enum Check {
     /// At each policy by itself; policies are looked at in parallel.
     Policy(for<'s> fn(&Context<'_, 's>, &Policy<'s>, &mut Findings<'_>)),
+    /// At the tree as a whole; these rules look in parallel too.
+    Tree(for<'c, 's> fn(&Context<'c, 's>, &mut Findings<'_>)),
     /// At the tree as a whole, with an engine to ask for verdicts.
-    Tree(for<'c, 's> fn(&Context<'c, 's>, &mut Judge<'_, 'c, 's>, &mut Findings<'_>)),
+    Verdicts(for<'c, 's> fn(&Context<'c, 's>, &mut Judge<'_, 'c, 's>, &mut Findings<'_>)),
 }
 
 /// One rule.
@@ -136,7 +138,7 @@ pub static RULES: &[Rule] = &[
         "a field is misspelt or stands at the wrong place",
         Check::Tree(r::unknown_field::check),
     ),
-    warning(
+    error(
         "empty-list-as-deny",
         Family::Effect,
         "an empty section denies nothing",
@@ -158,7 +160,7 @@ pub static RULES: &[Rule] = &[
         "conflicting-rules",
         Family::Refused,
         "policies of the same pods contradict each other, and none of them can be computed",
-        Check::Tree(r::conflicting_rules::check),
+        Check::Verdicts(r::conflicting_rules::check),
     ),
     error(
         "colliding-keys",
@@ -226,7 +228,7 @@ pub static RULES: &[Rule] = &[
         "a rule names a port that no pod declares",
         Check::Policy(r::unknown_port_name::check),
     ),
-    warning(
+    error(
         "backward-range",
         Family::Port,
         "an endPort lies below its port",
@@ -243,6 +245,12 @@ pub static RULES: &[Rule] = &[
         Family::Address,
         "a CIDR holds only addresses of the cluster itself",
         Check::Policy(r::cidr_managed::check),
+    ),
+    error(
+        "excepted-network",
+        Family::Address,
+        "the exceptions take away the whole network",
+        Check::Policy(r::excepted_network::check),
     ),
     warning(
         "zero-network",
@@ -320,7 +328,7 @@ pub static RULES: &[Rule] = &[
         "other-side-missing",
         Family::Effect,
         "one side allows what the other side does not",
-        Check::Tree(r::other_side_missing::check),
+        Check::Verdicts(r::other_side_missing::check),
     ),
     warning(
         "duplicate-object",

@@ -78,14 +78,7 @@ fn element<'s>(
     side: Side,
     namespace: &Namespace<'s>,
 ) -> Element<'s> {
-    let mut element = Element {
-        value,
-        peers: Vec::new(),
-        requires: Vec::new(),
-        to_ports: None,
-        icmps: None,
-        authentication: None,
-    };
+    let mut element = Element::empty(value);
     let peers_key = PeerKey::Kubernetes.as_str(side);
     for entry in value.entries() {
         let inner = entry.value.resolve();

@@ -1,6 +1,7 @@
 //! What a port entry asks of a proxy: HTTP, DNS and other L7 rules, SNI, TLS
 //! and listeners (`semantics.md` 1.3, 3.8).
 
+use super::go_regex::translated;
 use super::name::NameRule;
 use crate::manifest::Text;
 use crate::source::{Span, Spanned};
@@ -56,9 +57,9 @@ impl HttpRule<'_> {
         let fits = |pattern: &Option<Spanned<Text<'_>>>, text: &str| match pattern {
             None => true,
             Some(pattern) if pattern.value.is_empty() => true,
-            Some(pattern) => {
-                regex::Regex::new(&format!("^(?:{})$", pattern.value)).is_ok_and(|regex| regex.is_match(text))
-            }
+            Some(pattern) => translated(&pattern.value)
+                .and_then(|pattern| regex::Regex::new(&format!("^(?:{pattern})$")).ok())
+                .is_some_and(|regex| regex.is_match(text)),
         };
         fits(&self.method, method) && fits(&self.path, path) && fits(&self.host, host)
     }

@@ -8,6 +8,8 @@
 
 pub mod cidr_group;
 mod decode;
+mod decode_ports;
+mod go_regex;
 pub mod icmp;
 pub mod injection;
 mod knp;
@@ -16,6 +18,7 @@ pub mod name;
 pub mod peer;
 pub mod ports;
 pub mod refuse;
+mod refuse_l7;
 pub mod selector;
 
 pub use decode::{Context, decode, is_policy};
@@ -195,6 +198,20 @@ pub struct Element<'s> {
     pub authentication: Option<Spanned<Text<'s>>>,
 }
 
+impl<'s> Element<'s> {
+    /// An item that says nothing.
+    fn empty(value: Value<'s>) -> Self {
+        Self {
+            value,
+            peers: Vec::new(),
+            requires: Vec::new(),
+            to_ports: None,
+            icmps: None,
+            authentication: None,
+        }
+    }
+}
+
 /// The port lists of an element.
 #[derive(Debug, Clone)]
 pub struct ToPorts<'s> {
@@ -224,8 +241,6 @@ pub struct Icmps<'s> {
     pub entry: Entry<'s>,
     /// The fields of all items.
     pub fields: Vec<icmp::Field<'s>>,
-    /// How many fields the longest item has.
-    pub longest: usize,
 }
 
 /// Who refuses an object with a [`Fault`].

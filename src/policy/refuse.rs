@@ -2,7 +2,6 @@
 //! (`semantics.md` 1.4). One failing check refuses the whole object, and a
 //! refused object changes nothing.
 
-use super::l7::Layer7;
 use super::name::{NameRule, has_allowed_characters};
 use super::peer::{Addresses, Entity, Peer, PeerKey, parse_cidr};
 use super::ports::{Literal, Port};
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::manifest::Text;
 use crate::source::{Span, Spanned};
-use crate::traffic::{Side, Transport};
+use crate::traffic::Side;
 use crate::version::CiliumVersion;
 
 /// Everything for which this release refuses the policy, agent and API server
@@ -28,14 +27,14 @@ pub fn refusals(policy: &Policy<'_>, version: CiliumVersion) -> Vec<Fault> {
 /// Most ports in one list, and most fields of one ICMP item (V14, V26).
 const MOST_ENTRIES: usize = 40;
 
-struct Check<'p, 's> {
+pub(super) struct Check<'p, 's> {
     policy: &'p Policy<'s>,
-    version: CiliumVersion,
-    faults: Vec<Fault>,
+    pub(super) version: CiliumVersion,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl<'s> Check<'_, 's> {
-    fn fail(&mut self, check: &'static str, span: Span, message: impl Into<String>) {
+    pub(super) fn fail(&mut self, check: &'static str, span: Span, message: impl Into<String>) {
         self.faults.push(Fault::agent(check, span, message));
     }
 
@@ -244,7 +243,7 @@ impl<'s> Check<'_, 's> {
         self.name_characters(rule);
     }
 
-    fn name_characters(&mut self, rule: &NameRule<'s>) {
+    pub(super) fn name_characters(&mut self, rule: &NameRule<'s>) {
         for (text, pattern) in [(&rule.name, false), (&rule.pattern, true)] {
             if let Some(text) = text
                 && !is_unknown(&text.value)
@@ -267,8 +266,10 @@ impl<'s> Check<'_, 's> {
         if has_ports && has_items {
             self.fail("V12", icmps.entry.key.span(), "icmps and toPorts cannot stand in one item");
         }
-        if icmps.longest > MOST_ENTRIES {
-            self.fail("V14", icmps.entry.key.span(), "an item of icmps takes at most 40 fields");
+        for fields in icmps.entry.value.items().filter_map(|item| item.value.get("fields")) {
+            if fields.items().len() > MOST_ENTRIES {
+                self.fail("V14", fields.span(), "an item of icmps takes at most 40 fields");
+            }
         }
         for field in &icmps.fields {
             match (field.family, &field.kind) {
@@ -319,119 +320,6 @@ impl<'s> Check<'_, 's> {
             );
         }
     }
-
-    fn layer7(&mut self, rule: &Rule<'s>, section: &Section<'s>, list: &PortList<'s>) {
-        let l7 = &list.l7;
-        let place = l7.place().unwrap_or_else(|| list.value.span());
-        self.l7_protocols(rule, section, list, place);
-        self.l7_rule_texts(l7);
-        if l7.protocol.is_none() && !l7.generic.is_empty() {
-            self.fail("V37", place, "l7 needs l7proto");
-        }
-        let kinds = [l7.http.is_some(), l7.kafka.is_some(), l7.dns.is_some(), l7.protocol.is_some()];
-        if l7.has_rules() && kinds.into_iter().filter(|&written| written).count() > 1 {
-            self.fail("V38", place, "rules takes one of http, kafka, dns and l7proto");
-        }
-        if let Some(name) = l7.server_names.iter().find(|name| name.value.is_empty()) {
-            self.fail("V45", name.span, "a server name is empty");
-        }
-        if !l7.server_names.is_empty() && l7.has_rules() && l7.terminating.is_none() {
-            self.fail("V46", place, "serverNames with L7 rules needs terminatingTLS");
-        }
-        if let Some(listener) = &l7.listener {
-            if section.side == Side::Ingress {
-                self.fail("V47", listener.value.span(), "a listener works on egress only");
-            }
-            if l7.has_rules() {
-                self.fail("V48", listener.value.span(), "a listener and L7 rules cannot stand together");
-            }
-        }
-        if self.version >= CiliumVersion::V1_20
-            && (l7.kafka.is_some() || l7.protocol.is_some() || !l7.generic.is_empty())
-        {
-            self.fail(
-                "V49",
-                place,
-                "Cilium 1.20 has no Kafka and no generic L7 rules: the object is refused",
-            );
-        }
-    }
-
-    fn l7_protocols(&mut self, rule: &Rule<'s>, section: &Section<'s>, list: &PortList<'s>, place: Span) {
-        let l7 = &list.l7;
-        let dns = l7.dns.as_ref().is_some_and(|rules| !rules.is_empty());
-        if dns && section.side == Side::Ingress {
-            self.fail("V31", place, "DNS rules work on egress only");
-        }
-        if dns && list.ports.is_empty() {
-            self.fail("V35", place, "DNS rules need ports");
-        }
-        if dns && self.version >= CiliumVersion::V1_17 && list.ports.iter().any(ends_later) {
-            self.fail("V36", place, "DNS rules take no range of ports");
-        }
-        if dns && matches!(rule.subject, Subject::Nodes(_)) && self.version < CiliumVersion::V1_17 {
-            self.fail("V32", place, "the host firewall has DNS rules from Cilium 1.17 on");
-        }
-        if !l7.has_rules() || dns {
-            return;
-        }
-        for port in &list.ports {
-            if port.transports() != Some(&[Transport::Tcp][..]) {
-                self.fail("V33", port.value.span(), "L7 rules need protocol TCP, written out");
-            }
-            if port.literal() == Literal::Number(0) {
-                self.fail("V34", port.value.span(), "L7 rules need a port");
-            }
-        }
-    }
-
-    fn l7_rule_texts(&mut self, l7: &Layer7<'s>) {
-        for rule in l7.dns.iter().flatten() {
-            self.name_characters(rule);
-            if rule.name.is_some() && rule.pattern.is_some() {
-                self.fail("V24", rule.value.span(), "matchName and matchPattern cannot stand in one item");
-            }
-        }
-        for rule in l7.http.iter().flatten() {
-            for text in [&rule.path, &rule.method].into_iter().flatten() {
-                if !is_unknown(&text.value) && regex_syntax_is_wrong(&text.value) {
-                    self.fail("V39", text.span, format!("{:?} is no regular expression", text.value));
-                }
-            }
-        }
-        for rule in l7.kafka.iter().flatten() {
-            self.kafka(*rule);
-        }
-        for rule in &l7.generic {
-            if let Some(entry) =
-                rule.entries().find(|entry| entry.key.text().is_some_and(|key| key.is_empty()))
-            {
-                self.fail("V44", entry.span, "a rule of l7 has an empty key");
-            }
-        }
-    }
-
-    fn kafka(&mut self, rule: crate::yaml::Value<'s>) {
-        let text = |key| rule.get(key).and_then(|v| v.text()).filter(|text| !text.is_empty());
-        let span = rule.span();
-        let (role, key) = (text("role"), text("apiKey"));
-        if role.is_some() && key.is_some() {
-            self.fail("V41", span, "role and apiKey cannot stand together");
-        }
-        if let Some(key) = key.filter(|key| !KAFKA_KEYS.contains(&key.to_ascii_lowercase().as_str())) {
-            self.fail("V42", span, format!("Kafka has no apiKey {key:?}"));
-        }
-        let role_is_wrong =
-            role.is_some_and(|role| !["produce", "consume"].contains(&role.to_ascii_lowercase().as_str()));
-        let version_is_wrong = text("apiVersion")
-            .is_some_and(|v| !v.bytes().all(|b| b.is_ascii_digit()) || v.parse::<i16>().is_err());
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '\\');
-        let topic_is_wrong =
-            text("topic").is_some_and(|topic| topic.len() > 255 || !topic.chars().all(allowed));
-        if role_is_wrong || version_is_wrong || topic_is_wrong {
-            self.fail("V43", span, "a Kafka rule has a role, apiVersion or topic that Kafka does not know");
-        }
-    }
 }
 
 impl<'s> Section<'s> {
@@ -448,55 +336,6 @@ impl Policy<'_> {
     }
 }
 
-fn ends_later(port: &Port<'_>) -> bool {
-    match (port.literal(), &port.end) {
-        (Literal::Number(number), Some(end)) => end.value > i64::from(number),
-        _ => false,
-    }
-}
-
 fn parse_prefix(text: &str) -> Option<ipnet::IpNet> {
     parse_cidr(text).filter(|_| text.contains('/'))
 }
-
-/// Go's regular expressions and those of the regex crate have one syntax (RE2).
-fn regex_syntax_is_wrong(pattern: &str) -> bool {
-    regex::Regex::new(pattern).is_err()
-}
-
-const KAFKA_KEYS: [&str; 34] = [
-    "produce",
-    "fetch",
-    "offsets",
-    "metadata",
-    "leaderandisr",
-    "stopreplica",
-    "updatemetadata",
-    "controlledshutdown",
-    "offsetcommit",
-    "offsetfetch",
-    "findcoordinator",
-    "joingroup",
-    "heartbeat",
-    "leavegroup",
-    "syncgroup",
-    "describegroups",
-    "listgroups",
-    "saslhandshake",
-    "apiversions",
-    "createtopics",
-    "deletetopics",
-    "deleterecords",
-    "initproducerid",
-    "offsetforleaderepoch",
-    "addpartitionstotxn",
-    "addoffsetstotxn",
-    "endtxn",
-    "writetxnmarkers",
-    "txnoffsetcommit",
-    "describeacls",
-    "createacls",
-    "deleteacls",
-    "describeconfigs",
-    "alterconfigs",
-];

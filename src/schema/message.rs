@@ -11,7 +11,7 @@ use serde_json::Value as JsonValue;
 use super::compiled::Compiled;
 use super::instance::Instance;
 use super::place::Place;
-use super::{Kind, SchemaError, schema_of};
+use super::{Kind, SchemaError, SchemaFault, schema_of};
 use crate::spelling::nearest;
 use crate::version::CiliumVersion;
 use crate::yaml::{Resolved, Value};
@@ -45,10 +45,23 @@ impl Report<'_, '_> {
         match self.error.kind() {
             Fault::AdditionalProperties { unexpected } => self.unknown_fields(unexpected, found),
             fault => found.extend(self.message(fault).map(|message| SchemaError {
+                fault: self.fault(fault),
                 message,
                 span: self.place.span(),
                 pointer: self.pointer.to_owned(),
             })),
+        }
+    }
+
+    fn fault(&self, fault: &Fault) -> SchemaFault {
+        match fault {
+            Fault::Required { .. } => SchemaFault::MissingField,
+            Fault::OneOfNotValid { .. } | Fault::OneOfMultipleValid { .. } | Fault::AnyOf { .. } => {
+                SchemaFault::Choice
+            }
+            Fault::Type { .. } => SchemaFault::Type,
+            Fault::Enum { options } => SchemaFault::Value { meant: self.meant(options).map(str::to_owned) },
+            _ => SchemaFault::Value { meant: None },
         }
     }
 
@@ -146,8 +159,10 @@ impl Report<'_, '_> {
         for entry in self.place.node.entries() {
             let Some(name) = entry.key.text() else { continue };
             if unexpected.contains(name.as_ref()) && !name.contains("${") {
+                let (message, meant) = self.unknown_field(&name);
                 found.push(SchemaError {
-                    message: self.unknown_field(&name),
+                    fault: SchemaFault::UnknownField { meant: meant.map(str::to_owned) },
+                    message,
                     span: entry.key.span(),
                     pointer: format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1")),
                 });
@@ -155,26 +170,29 @@ impl Report<'_, '_> {
         }
     }
 
-    fn unknown_field(&self, name: &str) -> String {
-        if let Some(why) = self.reason_of_release(name) {
-            return format!("`{name}` is no field here: {why}");
-        }
-        if self.compiled.has_field(name) {
-            return format!("`{name}` is no field here, but elsewhere: check its place and indentation");
-        }
-        let knows = |other: &Kind| {
-            schema_of(*other, CiliumVersion::default()).is_some_and(|other| other.has_field(name))
+    /// The words for an unknown field, and the one that was probably meant.
+    fn unknown_field(&self, name: &str) -> (String, Option<&str>) {
+        let why = if let Some(why) = self.reason_of_release(name) {
+            format!(": {why}")
+        } else if self.compiled.has_field(name) {
+            ", but elsewhere: check its place and indentation".to_owned()
+        } else if let Some(other) = self.kind.sibling().filter(|other| knows(*other, name)) {
+            format!(": it belongs to a {}", other.name())
+        } else if let Some(meant) = nearest(name, self.fields()) {
+            return (format!("`{name}` is no field here; did you mean `{meant}`?"), Some(meant));
+        } else {
+            let fields: Vec<&str> = self.fields().collect();
+            format!("; possible are {}", quoted(&fields))
         };
-        if let Some(other) = self.kind.sibling().filter(knows) {
-            return format!("`{name}` is no field here: it belongs to a {}", other.name());
-        }
-        match nearest(name, self.fields()) {
-            Some(meant) => format!("`{name}` is no field here; did you mean `{meant}`?"),
-            None => {
-                let fields: Vec<&str> = self.fields().collect();
-                format!("`{name}` is no field here; possible are {}", quoted(&fields))
-            }
-        }
+        (format!("`{name}` is no field here{why}"), None)
+    }
+
+    /// The one of some words that was probably meant. ICMP is none of the
+    /// protocols, however near one is.
+    fn meant<'o>(&self, options: &'o JsonValue) -> Option<&'o str> {
+        let words = options.as_array().into_iter().flatten().filter_map(JsonValue::as_str);
+        let written = self.place.node.text().filter(|text| !is_icmp(text))?;
+        nearest(&written, words)
     }
 
     fn not_among(&self, options: &JsonValue) -> String {
@@ -183,11 +201,22 @@ impl Report<'_, '_> {
         let Some(written) = self.place.node.text() else {
             return format!("one word is needed here: {}", listed(&words));
         };
-        match nearest(&written, words.iter().copied()) {
+        match self.meant(options) {
             Some(meant) => format!("`{written}` is not possible here; did you mean {meant}?"),
+            None if is_icmp(&written) && words.contains(&"TCP") => format!(
+                "`{written}` has no ports: a Cilium policy names it under `icmps`, in an item without toPorts"
+            ),
             None => format!("`{written}` is not possible here; possible are {}", listed(&words)),
         }
     }
+}
+
+fn knows(kind: Kind, field: &str) -> bool {
+    schema_of(kind, CiliumVersion::default()).is_some_and(|schema| schema.has_field(field))
+}
+
+fn is_icmp(text: &str) -> bool {
+    matches!(text.to_ascii_uppercase().as_str(), "ICMP" | "ICMPV4" | "ICMPV6")
 }
 
 /// What can be said of any field that has no words of its own.

@@ -70,6 +70,8 @@ impl Kind {
 /// One way in which a manifest does not have the shape of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaError {
+    /// In which way.
+    pub fault: SchemaFault,
     /// What is wrong and what would be right, in one sentence.
     pub message: String,
     /// The scalar that is wrong, the key that is unknown, or the key under
@@ -77,6 +79,27 @@ pub struct SchemaError {
     pub span: Span,
     /// The JSON pointer of the node, from the object's root.
     pub pointer: String,
+}
+
+/// What a schema can have against a part of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaFault {
+    /// A key that the kind does not know at this place.
+    UnknownField {
+        /// The key of this place that was probably meant.
+        meant: Option<String>,
+    },
+    /// A field that must be there is not.
+    MissingField,
+    /// Of several fields exactly one, or at least one, must be there.
+    Choice,
+    /// A value of another type.
+    Type,
+    /// A value that is not possible here.
+    Value {
+        /// The word that was probably meant, where the place knows only some.
+        meant: Option<String>,
+    },
 }
 
 /// Checks an object against the schema of its kind as it stands in a release

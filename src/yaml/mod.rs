@@ -41,7 +41,7 @@ pub use patch::{EditError, Patch};
 pub use second_reader::Mismatch;
 pub use stream::new_file;
 
-pub use parse::{SyntaxError, parse};
+pub use parse::{SyntaxError, catches_panics, parse};
 pub use scalar::{Resolved, Style};
 
 use crate::source::{FileId, Span};
@@ -90,6 +90,10 @@ struct Node {
 impl Node {
     fn is_flow(self) -> bool {
         matches!(self.kind, Kind::Mapping { flow: true } | Kind::Sequence { flow: true })
+    }
+
+    fn is_quoted(self) -> bool {
+        matches!(self.kind, Kind::Scalar(Style::Single | Style::Double))
     }
 }
 

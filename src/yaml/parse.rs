@@ -2,10 +2,11 @@
 //!
 //! The parser is recursive and a stack overflow cannot be caught, so a cheap
 //! guard refuses hostile nesting first. Where the parser takes what kubectl
-//! refuses (control characters, tabs at line starts, an alias without anchor),
+//! refuses (control characters, tabs that indent blocks, an alias without anchor),
 //! our own checks refuse it too. One broken document does not hide the others:
 //! on an error the stream is cut at its `---` lines and read again piece by piece.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use oxc_yaml_parser::ast::{Content, FlowSequenceEntry, MappingItem, Node as Parsed};
@@ -28,6 +29,26 @@ pub struct SyntaxError {
     pub message: String,
     /// The place.
     pub span: Span,
+}
+
+thread_local! {
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread would be caught here and told as an error of
+/// the text. A program's panic hook can ask this and say nothing of it; the
+/// library leaves the hook alone, which is the whole process's.
+pub fn catches_panics() -> bool {
+    CAUGHT.get()
+}
+
+/// The parser asserts what it believes about its own tokens; one that proves
+/// wrong costs this piece, and the allocator is not looked at afterwards.
+fn caught<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    CAUGHT.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    CAUGHT.set(false);
+    done
 }
 
 /// Reads every document of a file.
@@ -127,9 +148,7 @@ fn read_piece(tree: &mut Tree<'_>, start: usize, lifted: &Lifted<'_>) -> Result<
         span: Span::new(file, (start + at) as u32, (start + to).min(end) as u32),
     };
     let allocator = Allocator::default();
-    // The parser asserts what it believes about its own tokens; one that proves
-    // wrong costs this piece, and the allocator is not looked at afterwards.
-    let root = catch_unwind(AssertUnwindSafe(|| Parser::new(&allocator, lifted.text()).parse()))
+    let root = caught(|| Parser::new(&allocator, lifted.text()).parse())
         .map_err(|_| error("the YAML reader gave up on this; please report it".into(), 0, end - start))?
         .map_err(|e| error(e.kind.to_string(), e.span.start as usize, e.span.end as usize))?;
     let mark = (tree.nodes.len(), tree.entries.len(), tree.items.len(), tree.blocks.len());
@@ -160,6 +179,10 @@ fn read_piece(tree: &mut Tree<'_>, start: usize, lifted: &Lifted<'_>) -> Result<
         let stray = lifted.closers().iter().find(|at| !closes(**at))?;
         Some(error("a closing bracket that closes nothing".into(), *stray, *stray + 1))
     });
+    let refused = refused.or_else(|| {
+        let lone = lone_tab(lifted.text(), || held(&tree.nodes[mark.0..], start))?;
+        Some(error("a tab cannot indent a line; use spaces".into(), lone, lone + 1))
+    });
     if let Some(refused) = refused {
         tree.nodes.truncate(mark.0);
         tree.entries.truncate(mark.1);
@@ -188,24 +211,43 @@ fn read_piece(tree: &mut Tree<'_>, start: usize, lifted: &Lifted<'_>) -> Result<
     Ok(())
 }
 
-/// libyaml, and so kubectl, refuses control characters anywhere and a tab in
-/// the white space that begins a line.
+/// libyaml, and so kubectl, refuses control characters anywhere.
 fn check_characters(text: &str) -> Result<(), (&'static str, usize)> {
+    match text.bytes().position(|byte| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127)) {
+        Some(at) => Err(("a control character, which YAML does not allow", at)),
+        None => Ok(()),
+    }
+}
+
+/// The first tab that would indent a line of a block. libyaml refuses it, and
+/// does not within brackets and quotes: JSON is often indented so.
+fn lone_tab(text: &str, held: impl FnOnce() -> Vec<(usize, usize)>) -> Option<usize> {
+    memchr::memchr(b'\t', text.as_bytes())?;
+    let held = held();
+    let is_held = |at: usize| {
+        let after = held.partition_point(|(start, _)| *start < at);
+        after.checked_sub(1).and_then(|last| held.get(last)).is_some_and(|(_, end)| at < *end)
+    };
     let mut line_start = true;
-    for (i, byte) in text.bytes().enumerate() {
-        match byte {
-            b'\n' | b'\r' => line_start = true,
-            b' ' if line_start => {}
-            b'\t' if line_start => {
-                return Err(("a tab cannot indent a line; use spaces", i));
-            }
-            0..=8 | 11 | 12 | 14..=31 | 127 => {
-                return Err(("a control character, which YAML does not allow", i));
-            }
-            _ => line_start = false,
+    text.bytes().enumerate().find_map(|(at, byte)| {
+        let tab = byte == b'\t' && line_start;
+        line_start = matches!(byte, b'\n' | b'\r') || (line_start && matches!(byte, b' ' | b'\t'));
+        (tab && !is_held(at)).then_some(at)
+    })
+}
+
+/// The outermost ranges within brackets or quotes, in order, counted in the piece.
+fn held(nodes: &[Node], start: usize) -> Vec<(usize, usize)> {
+    let nodes = nodes.iter().filter(|node| node.is_flow() || node.is_quoted());
+    let mut ranges: Vec<_> = nodes.map(|n| (n.content as usize - start, n.end as usize - start)).collect();
+    ranges.sort_unstable();
+    let mut outermost: Vec<(usize, usize)> = Vec::new();
+    for range in ranges {
+        if outermost.last().is_none_or(|last| range.0 >= last.1) {
+            outermost.push(range);
         }
     }
-    Ok(())
+    outermost
 }
 
 /// An upper bound on nesting, without parsing: block levels are indents that

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod fixes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -47,6 +49,12 @@ fn the_shop_is_silent() {
 #[test]
 fn the_ready_made_policies_are_silent() {
     is_silent(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"));
+}
+
+/// What looks wrong and is right: each document of this tree says what.
+#[test]
+fn what_only_looks_wrong_is_silent() {
+    is_silent(&here().join("quiet"));
 }
 
 #[test]
@@ -172,6 +180,46 @@ fn the_configuration_is_found_upwards_and_its_faults_are_told() {
 }
 
 #[test]
+fn suggest_and_verdict_read_the_configuration_and_options_outrank_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // A plain selector reaches pods of other clusters up to 1.18.
+    let policy = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: web}\nspec: {endpointSelector: {}, ingress: [{fromEndpoints: [{}]}]}\n";
+    std::fs::write(at("web.yaml"), policy).unwrap();
+    let flow = r#"{"flow":{"time":"2026-11-20T09:39:29Z","verdict":"DROPPED","drop_reason_desc":"POLICY_DENIED","IP":{"source":"10.1.0.1","destination":"10.1.0.2"},"l4":{"TCP":{"source_port":40000,"destination_port":8080}},"source":{"identity":3001,"labels":["k8s:app=a","k8s:io.kubernetes.pod.namespace=shop","k8s:io.cilium.k8s.policy.cluster=east"]},"destination":{"identity":3002,"labels":["k8s:app=b","k8s:io.kubernetes.pod.namespace=shop","k8s:io.cilium.k8s.policy.cluster=west"]},"event_type":{"type":5},"traffic_direction":"INGRESS"}}"#;
+    std::fs::write(at("drops.jsonl"), format!("{flow}\n")).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_policyfix"));
+        command.args(arguments).args(["--flows", "drops.jsonl"]).current_dir(folder.path());
+        command.output().expect("the command runs")
+    };
+    let ingress = |arguments: &[&str]| {
+        let out = text(&run(&[&["verdict", "--format", "json"], arguments].concat()).stdout);
+        let line: serde_json::Value = serde_json::from_str(&out).unwrap();
+        line["ingress"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(ingress(&[]), "allow", "no policy speaks of namespace shop");
+    std::fs::write(at("policyfix.toml"), "default-namespace = 'shop'\ncluster-name = 'west'\n").unwrap();
+    assert_eq!(ingress(&[]), "deny");
+    assert_eq!(ingress(&["--cluster-name", "east"]), "allow");
+    assert_eq!(ingress(&["--default-namespace", "other"]), "allow");
+    std::fs::write(at("policyfix.toml"), "default-namespace = 'shop'\ncilium-version = '1.18'\n").unwrap();
+    assert_eq!(ingress(&[]), "allow");
+    assert_eq!(ingress(&["--cilium-version", "1.20"]), "deny");
+    std::fs::write(at("policyfix.toml"), "enforcement = 'always'\n").unwrap();
+    assert_eq!(ingress(&[]), "deny");
+    assert_eq!(ingress(&["--enforcement", "never"]), "allow");
+    std::fs::write(at("policyfix.toml"), "default-namespace = 'shop'\ncluster-name = 'west'\n").unwrap();
+    assert_eq!(run(&["suggest"]).status.code(), Some(1));
+    std::fs::write(at("policyfix.toml"), "default-namespce = 'shop'\n").unwrap();
+    for command in ["suggest", "verdict"] {
+        let wrong = run(&[command]);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(text(&wrong.stderr).contains("default-namespce"), "{}", text(&wrong.stderr));
+    }
+}
+
+#[test]
 fn changed_files_are_reported_and_the_rest_is_only_judged_with() {
     let folder = repository();
     std::fs::write(folder.path().join("k8s/good.yaml"), "a: 1\n").unwrap();
@@ -186,4 +234,15 @@ fn rules_are_listed_and_counted() {
     assert!(rules.lines().count() >= 15 && rules.contains("service-port"));
     let counts = text(&lint(folder.path(), &["--statistics"]).stdout);
     assert!(counts.contains("1  unquoted-port"), "{counts}");
+}
+
+#[test]
+fn help_begins_with_examples() {
+    for command in ["lint", "suggest", "verdict", "flows"] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_policyfix"));
+        let help = text(&run.args([command, "--help"]).output().expect("the command runs").stdout);
+        let at = |words: &str| help.find(words).unwrap_or_else(|| unreachable!("{command}: {words}\n{help}"));
+        assert!(at("Usage:") < at("Examples:") && at("Examples:") < at("Options:"), "{help}");
+        assert_eq!(help.matches("Examples:").count(), 1, "{help}");
+    }
 }

@@ -4,11 +4,11 @@
 //!
 //! Mend: the two numbers change places. Unsafe: it opens the ports between.
 
-use crate::finding::Safety;
+use crate::finding::{Safety, Severity};
 use crate::lint::context::{Context, elements};
 use crate::lint::found::Findings;
-use crate::policy::Policy;
 use crate::policy::ports::Literal;
+use crate::policy::{Policy, PolicyKind};
 use crate::yaml::{Datum, Editor, Resolved};
 
 pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
@@ -20,9 +20,20 @@ pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findi
         }
         let found = findings.add(
             end.span,
-            format!("endPort {} lies below port {first}: the rule is about {first} alone", end.value),
-            "ignored",
+            match policy.kind {
+                PolicyKind::Knp => {
+                    format!("endPort {} lies below port {first}: the API server refuses this", end.value)
+                }
+                _ => {
+                    format!("endPort {} lies below port {first}: the rule is about {first} alone", end.value)
+                }
+            },
+            "the lower end comes first",
         );
+        // The API server checks this in a NetworkPolicy only.
+        if policy.kind != PolicyKind::Knp {
+            found.severity = Severity::Warning;
+        }
         if let (Some(low), Some(high)) = (port.value.get("port"), port.value.get("endPort")) {
             let is_number = matches!(low.resolved(), Some(Resolved::Int(_)));
             let with = if is_number { Datum::Int(end.value) } else { Datum::String(end.value.to_string()) };

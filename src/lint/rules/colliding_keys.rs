@@ -5,9 +5,12 @@
 //! No mend: only the author knows which value counts. `matchExpressions` can
 //! hold both.
 
+use super::filtered_label::place;
 use crate::lint::context::{Context, elements, subject_selector};
 use crate::lint::found::Findings;
+use crate::policy::selector::Requirement;
 use crate::policy::{Peer, Policy, Selector};
+use crate::source::Span;
 
 pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
     for selector in selectors(policy) {
@@ -29,6 +32,14 @@ pub(super) fn selectors<'p, 's>(policy: &'p Policy<'s>) -> impl Iterator<Item = 
         _ => None,
     });
     subjects.chain(peers)
+}
+
+/// Every condition of these selectors that is written, with the place of its key.
+pub(super) fn conditions<'p, 's>(
+    policy: &'p Policy<'s>,
+) -> impl Iterator<Item = (&'p Requirement<'s>, Span)> {
+    let requirements = selectors(policy).flat_map(|selector| &selector.requirements);
+    requirements.filter_map(|requirement| Some((requirement, place(requirement)?)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! port.
 
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::lint::subjects::Subjects;
 use crate::policy::ports::{Literal, Port};
@@ -14,11 +14,7 @@ use crate::policy::{Action, Element, PolicyKind, Rule};
 use crate::traffic::{Side, Transport};
 use crate::yaml::{Datum, Editor};
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     let over_tcp = Subjects::of(context, |rule| allows(rule).any(|element| opens(element, Transport::Tcp)));
     for policy in context.policies().filter(|policy| context.is_reported(policy.value.tree().file)) {
         for rule in &policy.rules {
@@ -47,7 +43,8 @@ pub(in crate::lint) fn check<'c, 's>(
     }
 }
 
-fn allows<'r, 's>(rule: &'r Rule<'s>) -> impl Iterator<Item = &'r Element<'s>> {
+/// The items of a rule's egress section.
+pub(super) fn allows<'r, 's>(rule: &'r Rule<'s>) -> impl Iterator<Item = &'r Element<'s>> {
     rule.section(Side::Egress, Action::Allow).into_iter().flat_map(|section| &section.elements)
 }
 

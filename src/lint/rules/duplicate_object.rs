@@ -6,15 +6,11 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::policy::{Policy, is_unknown};
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     let mut seen: FxHashMap<(&str, String), Vec<&Policy<'s>>> = FxHashMap::default();
     for policy in context.policies().filter(|policy| !policy.name.value.is_empty()) {
         let written =

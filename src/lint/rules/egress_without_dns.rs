@@ -6,32 +6,26 @@
 //! closes their egress on purpose, and for rules that name addresses or entities
 //! only. Mend: a rule for the cluster's DNS. Unsafe: it may live elsewhere.
 
-use super::dns_over_udp_only::opens;
+use super::dns_over_udp_only::{allows, opens};
 use super::fqdn_without_dns_rule::dns_element;
 use super::selector_without_workload::is_pod_label;
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::lint::subjects::Subjects;
 use crate::policy::{Action, Element, Peer, PolicyKind, Rule};
 use crate::traffic::{Side, Transport};
 use crate::yaml::Editor;
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
-    let open_or_closed = Subjects::of(context, |rule| {
-        closes_on_purpose(rule) || allows(rule).any(|e| opens(e, Transport::Udp))
-    });
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
+    let open_or_closed = Subjects::of(context, opens_or_closes_dns);
     for policy in context.policies().filter(|policy| context.is_reported(policy.value.tree().file)) {
         for rule in &policy.rules {
             let Some(section) = rule.section(Side::Egress, Action::Allow) else { continue };
             let Some(first) = section.elements.iter().find(|element| calls_by_name(element)) else {
                 continue;
             };
-            if !closes(rule) {
+            if !closes(rule) || opens_or_closes_dns(rule) {
                 continue;
             }
             let Some(subject) = context.subject(policy, rule) else { continue };
@@ -58,8 +52,9 @@ pub(in crate::lint) fn check<'c, 's>(
     }
 }
 
-fn allows<'r, 's>(rule: &'r Rule<'s>) -> impl Iterator<Item = &'r Element<'s>> {
-    rule.section(Side::Egress, Action::Allow).into_iter().flat_map(|section| &section.elements)
+/// Whether it opens DNS, or closes egress and so DNS on purpose.
+fn opens_or_closes_dns(rule: &Rule<'_>) -> bool {
+    closes_on_purpose(rule) || allows(rule).any(|element| opens(element, Transport::Udp))
 }
 
 /// Whether it switches default deny on for egress.

@@ -17,7 +17,9 @@ pub(in crate::lint) fn check<'s>(
 ) {
     use PeerKey::{Cidr, CidrSet, Endpoints, Entities, Nodes};
     for field in elements(policy).flat_map(|at| &at.element.peers).filter(|field| field.items.is_empty()) {
-        if !matches!(field.key, Endpoints | Cidr | CidrSet | Entities | Nodes) {
+        // What is no list at all is told as wrong-shape.
+        let is_list = field.entry.value.resolve().is_sequence();
+        if !is_list || !matches!(field.key, Endpoints | Cidr | CidrSet | Entities | Nodes) {
             continue;
         }
         let name = field.entry.key.text().unwrap_or_default();
@@ -35,7 +37,7 @@ pub(in crate::lint) fn check<'s>(
 
 #[cfg(test)]
 mod tests {
-    use crate::lint::rules::testing::{cnp, fires, silent};
+    use crate::lint::rules::testing::{cnp, fires, silent, told_in};
 
     #[test]
     fn an_empty_list_of_peers_is_found() {
@@ -44,6 +46,12 @@ mod tests {
             &cnp("endpointSelector: {}\n  ingress:\n  - fromEndpoints: []\n"),
             &["fromEndpoints: []"],
         );
+    }
+
+    #[test]
+    fn a_word_is_no_empty_list() {
+        let told = told_in(None, &cnp("endpointSelector: {}\n  ingress:\n  - fromEntities: world\n"));
+        assert!(told.iter().all(|(id, ..)| *id == "wrong-shape"), "{told:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! No mend: another label that tells the pods apart is needed.
 
-use super::colliding_keys::selectors;
+use super::colliding_keys::conditions;
 use super::misspelt_label_key::meant;
 use crate::inventory::is_identity_label;
 use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
@@ -20,10 +20,12 @@ pub(in crate::lint) fn check<'s>(
     policy: &Policy<'s>,
     findings: &mut Findings<'_>,
 ) {
-    for requirement in selectors(policy).flat_map(|selector| &selector.requirements) {
+    for (requirement, span) in conditions(policy) {
         let key = requirement.key.as_ref();
         let from_pods = matches!(requirement.source.as_ref(), "any" | "k8s");
-        let Some(span) = place(requirement).filter(|_| from_pods && !is_special(key)) else { continue };
+        if !from_pods || is_special(key) {
+            continue;
+        }
         if is_identity_label(key, context.version()) || is_unknown(key) || meant(requirement).is_some() {
             continue;
         }

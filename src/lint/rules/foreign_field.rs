@@ -7,16 +7,12 @@
 
 use super::unknown_field::{self, Unknown};
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::schema::Kind;
 use crate::yaml::{Change, Datum, Editor, Entry, Refusal};
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     for unknown in unknown_field::all(context).filter(is_foreign) {
         let (name, kind) = (unknown.name(), unknown.kind);
         let other = if kind == Kind::NetworkPolicy { "CiliumNetworkPolicy" } else { "NetworkPolicy" };
@@ -43,7 +39,7 @@ pub(in crate::lint) fn check<'c, 's>(
     }
 }
 
-pub(super) fn is_foreign(unknown: &Unknown<'_>) -> bool {
+pub(super) fn is_foreign(unknown: &Unknown<'_, '_>) -> bool {
     match unknown.kind {
         Kind::NetworkPolicy => {
             let name = unknown.name();

@@ -10,7 +10,7 @@
 
 use crate::finding::Safety;
 use crate::label::NAMESPACE;
-use crate::lint::context::{Context, Judge, elements};
+use crate::lint::context::{Context, elements};
 use crate::lint::found::Findings;
 use crate::lint::subjects::Subjects;
 use crate::policy::ports::Literal;
@@ -18,11 +18,7 @@ use crate::policy::{Action, Element, PeerKey, Rule};
 use crate::traffic::{Side, Transport};
 use crate::yaml::{Change, Datum, Editor, Refusal};
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     let seeing = Subjects::of(context, |rule| rule.sections.iter().flat_map(|s| &s.elements).any(shows_dns));
     for policy in context.policies().filter(|policy| context.is_reported(policy.value.tree().file)) {
         for rule in &policy.rules {

@@ -5,23 +5,22 @@
 //!
 //! Mend: the key that was meant. Safe: no pod can carry the written one.
 
-use super::colliding_keys::selectors;
-use super::filtered_label::place;
+use super::colliding_keys::conditions;
 use crate::finding::Safety;
 use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
 use crate::lint::context::Context;
-use crate::lint::found::Findings;
+use crate::lint::found::{EVERY_USE, Findings};
 use crate::policy::selector::{Origin, Requirement};
 use crate::policy::{Policy, PolicyKind, is_unknown};
 use crate::spelling::slips;
-use crate::yaml::{Editor, Value};
+use crate::yaml::Value;
 
 pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
     if policy.kind == PolicyKind::Knp {
         return;
     }
-    for requirement in selectors(policy).flat_map(|selector| &selector.requirements) {
-        let (Some(span), Some(meant)) = (place(requirement), meant(requirement)) else { continue };
+    for (requirement, span) in conditions(policy) {
+        let Some(meant) = meant(requirement) else { continue };
         let written = written_key(requirement).and_then(|key| key.text()).unwrap_or_default();
         let found = findings.add(
             span,
@@ -30,10 +29,8 @@ pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findi
         );
         found.why("Cilium puts namespace, cluster and service account on every pod, under fixed keys with source k8s");
         let change = match requirement.origin {
-            Origin::Label(entry) => Some(Editor::default().rename_key(&entry, &meant)),
-            Origin::Expression(item) => {
-                item.get("key").map(|key| Editor::default().replace(key, meant.as_str()))
-            }
+            Origin::Label(entry) => Some(EVERY_USE.rename_key(&entry, &meant)),
+            Origin::Expression(item) => item.get("key").map(|key| EVERY_USE.replace(key, meant.as_str())),
             Origin::Injected | Origin::Added => None,
         };
         found.mend(Safety::Safe, format!("write {meant}"), change);
@@ -67,17 +64,24 @@ pub(super) fn meant(requirement: &Requirement<'_>) -> Option<String> {
     if !matches!(source, "any" | "k8s") || is_special(key) {
         return None;
     }
-    let near = |known: &&&str| matches!(slips(&key.to_lowercase(), known), Some(1 | 2));
-    let known = [NAMESPACE, CLUSTER, SERVICE_ACCOUNT].iter().find(near).map(|known| (*known).to_owned());
-    let known = known.or_else(|| {
-        let parts = NAMESPACE_LABELS.matches('.').count();
-        let (end, _) = key.match_indices('.').nth(parts - 1)?;
-        let (head, rest) = key.split_at_checked(end + 1)?;
-        matches!(slips(&head.to_lowercase(), NAMESPACE_LABELS), Some(1 | 2))
-            .then(|| format!("{NAMESPACE_LABELS}{rest}"))
-    });
+    let known = [NAMESPACE, CLUSTER, SERVICE_ACCOUNT].iter().find(|known| is_near(key, known));
+    let known = known.map(|known| (*known).to_owned()).or_else(|| namespace_label(key));
     let prefix = if source == "k8s" { "k8s:" } else { "" };
     known.map(|known| format!("{prefix}{known}"))
+}
+
+/// Whether a key is one slip or two from another. Asked of every key of a tree,
+/// so the length settles most.
+fn is_near(key: &str, known: &str) -> bool {
+    key.len().abs_diff(known.len()) <= 2 && matches!(slips(&key.to_lowercase(), known), Some(1 | 2))
+}
+
+/// The key of a namespace's label whose beginning is misspelt.
+fn namespace_label(key: &str) -> Option<String> {
+    let parts = NAMESPACE_LABELS.matches('.').count();
+    let (end, _) = key.match_indices('.').nth(parts - 1)?;
+    let (head, rest) = key.split_at_checked(end + 1)?;
+    is_near(head, NAMESPACE_LABELS).then(|| format!("{NAMESPACE_LABELS}{rest}"))
 }
 
 fn is_special(key: &str) -> bool {

@@ -11,6 +11,7 @@ pub(super) mod duplicate_object;
 pub(super) mod egress_without_dns;
 pub(super) mod empty_list_as_deny;
 pub(super) mod empty_peer_list;
+pub(super) mod excepted_network;
 pub(super) mod filtered_label;
 pub(super) mod foreign_field;
 pub(super) mod foreign_namespace;
@@ -40,5 +41,7 @@ pub(super) mod version_change;
 pub(super) mod wrong_shape;
 pub(super) mod zero_network;
 
+#[cfg(test)]
+mod refused_cases;
 #[cfg(test)]
 pub(super) mod testing;

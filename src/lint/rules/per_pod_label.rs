@@ -4,8 +4,7 @@
 //!
 //! Only a note: some mean exactly that release. No mend.
 
-use super::colliding_keys::selectors;
-use super::filtered_label::place;
+use super::colliding_keys::conditions;
 use crate::inventory::is_identity_label;
 use crate::lint::context::Context;
 use crate::lint::found::Findings;
@@ -29,12 +28,11 @@ pub(in crate::lint) fn check<'s>(
     policy: &Policy<'s>,
     findings: &mut Findings<'_>,
 ) {
-    for requirement in selectors(policy).flat_map(|selector| &selector.requirements) {
+    for (requirement, span) in conditions(policy) {
         let key = requirement.key.as_ref();
         let passing =
             PASSING.contains(&key) && matches!(requirement.operator, Operator::In | Operator::NotIn);
-        let Some(span) = place(requirement).filter(|_| passing) else { continue };
-        if is_identity_label(key, context.version()) {
+        if passing && is_identity_label(key, context.version()) {
             findings
                 .add(span, format!("the label {key} changes with each run or release"), "not for long")
                 .help("select by a label that names the workload, such as app.kubernetes.io/name");

@@ -7,14 +7,16 @@
 //! gets protocol TCP. Peers of two kinds in one item are put into two items with
 //! the same ports; that is unsafe, since one of them may have been meant to go.
 
-use crate::finding::Safety;
+use crate::finding::{Safety, Severity};
 use crate::lint::context::{Context, ElementAt, elements};
 use crate::lint::found::{Findings, Found};
 use crate::policy::name::NameRule;
 use crate::policy::peer::Entity;
 use crate::policy::ports::Port;
-use crate::policy::{Fault, Peer, Policy, PolicyKind, RefusedBy};
+use crate::policy::{Fault, Peer, Policy, PolicyKind, RefusedBy, Rule, Subject};
+use crate::source::Span;
 use crate::spelling::nearest;
+use crate::version::CiliumVersion;
 use crate::yaml::{Change, Datum, Editor, Refusal, Value};
 
 pub(in crate::lint) fn check<'s>(
@@ -32,15 +34,53 @@ pub(in crate::lint) fn check<'s>(
             PolicyKind::Knp => "the API server stores the policy, and Cilium ignores all of it",
             _ => "the API server stores the policy, and every agent ignores all of it; see the condition Valid in its status",
         });
-        // An option of the agent, which may be on.
-        if matches!(fault.check, "V10" | "V13" | "V30") {
+        if hangs_on_an_option(context, policy, fault) {
             found.as_note();
         }
-        mend(found, policy, fault);
+        mend(context, found, policy, fault);
+    }
+    for rule in policy.rules.iter().filter(|rule| is_never_applied(context, policy, rule)) {
+        let Some(entry) = rule.value.entry("nodeSelector") else { continue };
+        let found = findings.add(
+            entry.key.span(),
+            "this rule is never applied: nodeSelector needs a CiliumClusterwideNetworkPolicy",
+            "check V3",
+        );
+        found.severity = Severity::Warning;
+        found.why("up to Cilium 1.18 the agent does not look for it in specs, and applies the rule to nothing; later ones refuse the policy");
     }
 }
 
-fn mend<'s>(found: &mut Found, policy: &Policy<'s>, fault: &Fault) {
+/// A rule about nodes in `specs` of a namespaced policy, in releases that do not refuse it (V3).
+fn is_never_applied(context: &Context<'_, '_>, policy: &Policy<'_>, rule: &Rule<'_>) -> bool {
+    policy.kind == PolicyKind::Cnp
+        && rule.in_specs
+        && matches!(rule.subject, Subject::Nodes(_))
+        && context.version() < CiliumVersion::V1_19
+}
+
+/// Whether an option of the agent, which may be on, makes it right.
+fn hangs_on_an_option(context: &Context<'_, '_>, policy: &Policy<'_>, fault: &Fault) -> bool {
+    let needs_option = |protocol: &str| match protocol {
+        "VRRP" | "IGMP" => context.version() >= CiliumVersion::V1_19,
+        "GRE" | "IPIP" | "IPV6" | "ESP" | "AH" => context.version() >= CiliumVersion::V1_20,
+        _ => false,
+    };
+    let has = |port: &Port<'_>| port.protocol.as_ref().is_some_and(|own| needs_option(&own.value));
+    match fault.check {
+        "V10" => true,
+        "V27" | "V28" => ports(policy).any(|port| encloses(port.value.span(), fault.span) && has(port)),
+        "V29" => ports(policy)
+            .any(|port| port.protocol.as_ref().is_some_and(|own| own.span == fault.span) && has(port)),
+        _ => false,
+    }
+}
+
+fn encloses(outer: Span, inner: Span) -> bool {
+    outer.file == inner.file && outer.start <= inner.start && inner.end <= outer.end
+}
+
+fn mend<'s>(context: &Context<'_, 's>, found: &mut Found, policy: &Policy<'s>, fault: &Fault) {
     match fault.check {
         "V9" => {
             let at = elements(policy)
@@ -53,7 +93,7 @@ fn mend<'s>(found: &mut Found, policy: &Policy<'s>, fault: &Fault) {
                 );
             }
         }
-        "V11" => entity(found, policy, fault),
+        "V11" => entity(context, found, policy, fault),
         "V25" => {
             let name = names(policy).find(|rule| rule.name.as_ref().is_some_and(|n| n.span == fault.span));
             let entry = name.filter(|rule| is_pattern(rule)).and_then(|rule| rule.value.entry("matchName"));
@@ -111,11 +151,20 @@ fn separated(at: ElementAt<'_, '_>) -> Vec<Result<Change, Refusal>> {
 }
 
 /// A misspelt entity. One that opens more than a class of hosts is never taken for granted.
-fn entity(found: &mut Found, policy: &Policy<'_>, fault: &Fault) {
+fn entity(context: &Context<'_, '_>, found: &mut Found, policy: &Policy<'_>, fault: &Fault) {
     let items = elements(policy).flat_map(|at| &at.element.peers).flat_map(|field| &field.items);
     let Some(item) = items.into_iter().find(|item| item.value.span() == fault.span) else { return };
     let Peer::Entity(name) = &item.peer else { return };
-    let known = Entity::NAMES.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("world-"));
+    if name.value == Entity::ClusterMesh.as_str() {
+        found.help(
+            "the entity cluster-mesh came in Cilium 1.20; before, name pods of other clusters by label",
+        );
+        return;
+    }
+    let is_known = |name: &&str| {
+        !name.starts_with("world-") && (*name != "cluster-mesh" || context.version() >= CiliumVersion::V1_20)
+    };
+    let known = Entity::NAMES.iter().map(|(name, _)| *name).filter(is_known);
     let Some(meant) = nearest(&name.value, known) else { return };
     let wide = matches!(meant, "all" | "world" | "cluster" | "none");
     let safety = if wide { Safety::Unsafe } else { Safety::Safe };

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::finding::{Safety, Severity};
-use crate::lint::{Choice, Context, Options, fix, run};
+use crate::lint::{Choice, Context, Found, Options, fix, run};
 use crate::model::{Model, Settings, parse_all};
 use crate::source::{FileId, Source, Sources};
 use crate::version::CiliumVersion;
@@ -33,19 +33,28 @@ pub(in crate::lint) fn sources(text: &str) -> Sources {
 /// A finding in short: rule, severity, and the text that it points at.
 pub(in crate::lint) type Told = (&'static str, Severity, String);
 
+/// What all rules tell of a tree, with their notes.
+pub(in crate::lint) fn found(sources: &Sources) -> Vec<Found> {
+    found_in(None, sources)
+}
+
+fn found_in(version: Option<CiliumVersion>, sources: &Sources) -> Vec<Found> {
+    let trees = parse_all(sources);
+    let end = FileId(sources.len() as u32);
+    let model = Model::read(sources, &trees, [end; 2], &Settings::default());
+    let mut options = Options { version_is_given: version.is_some(), ..Options::default() };
+    options.engine.version = version.unwrap_or_default();
+    let context = Context::new(&model, &trees, sources, end, &options);
+    let choice = Choice::new(&[], &[], true).unwrap();
+    run(&context, &choice).findings
+}
+
 /// What all rules tell of a text in a release.
 pub(in crate::lint) fn told_in(version: Option<CiliumVersion>, text: &str) -> Vec<Told> {
     let sources = sources(text);
-    let trees = parse_all(&sources);
-    let end = FileId(sources.len() as u32);
-    let model = Model::read(&sources, &trees, [end; 2], &Settings::default());
-    let mut options = Options { version_is_given: version.is_some(), ..Options::default() };
-    options.engine.version = version.unwrap_or_default();
-    let context = Context::new(&model, &trees, &sources, end, &options);
-    let choice = Choice::new(&[], &[], true).unwrap();
-    let outcome = run(&context, &choice);
-    let text = |found: &crate::lint::Found| sources.text(found.primary.span).to_owned();
-    outcome.findings.iter().map(|found| (found.rule.id, found.severity, text(found))).collect()
+    let text = |found: &Found| sources.text(found.primary.span).to_owned();
+    let found = found_in(version, &sources);
+    found.iter().map(|found| (found.rule.id, found.severity, text(found))).collect()
 }
 
 /// The places that a rule tells of, in order; there must be some.

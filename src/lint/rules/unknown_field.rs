@@ -9,43 +9,46 @@ use std::borrow::Cow;
 
 use super::foreign_field;
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
-use crate::lint::found::Findings;
-use crate::schema::Kind;
-use crate::yaml::{Editor, Entry, Value};
+use crate::lint::context::Context;
+use crate::lint::found::{EVERY_USE, Findings};
+use crate::schema::{Kind, SchemaFault};
+use crate::yaml::{Entry, Value};
 
 /// A key that the schema does not know.
-pub(super) struct Unknown<'t> {
+pub(super) struct Unknown<'x, 't> {
     /// The kind of the object.
     pub(super) kind: Kind,
     /// The entry.
     pub(super) entry: Entry<'t>,
     /// The words of the schema.
-    pub(super) message: String,
+    pub(super) message: &'x str,
+    /// The key that was probably meant.
+    pub(super) meant: Option<&'x str>,
 }
 
-impl<'t> Unknown<'t> {
+impl<'t> Unknown<'_, 't> {
     pub(super) fn name(&self) -> Cow<'t, str> {
         self.entry.key.text().unwrap_or_default()
     }
 }
 
 /// Every unknown key of the reported objects.
-pub(super) fn all<'x, 's>(context: &'x Context<'_, 's>) -> impl Iterator<Item = Unknown<'s>> + use<'x, 's> {
+pub(super) fn all<'x, 's>(
+    context: &'x Context<'_, 's>,
+) -> impl Iterator<Item = Unknown<'x, 's>> + use<'x, 's> {
     let model = context.model;
     context.shape().iter().flat_map(move |(at, errors)| {
         let object = &model.objects()[*at];
-        errors.iter().filter(|error| error.message.contains(UNKNOWN)).filter_map(|error| {
+        errors.iter().filter_map(|error| {
+            let SchemaFault::UnknownField { meant } = &error.fault else { return None };
             let entry = entry_at(object.value, &error.pointer)?;
-            Some(Unknown { kind: Kind::of(object)?, entry, message: error.message.clone() })
+            Some(Unknown { kind: Kind::of(object)?, entry, message: &error.message, meant: meant.as_deref() })
         })
     })
 }
 
-/// By this the schema's words tell an unknown key from any other error.
-pub(super) const UNKNOWN: &str = "` is no field here";
-
-fn entry_at<'t>(root: Value<'t>, pointer: &str) -> Option<Entry<'t>> {
+/// The entry of an object that a JSON pointer leads to.
+pub(super) fn entry_at<'t>(root: Value<'t>, pointer: &str) -> Option<Entry<'t>> {
     let (path, last) = pointer.rsplit_once('/')?;
     let step = |step: &str| step.replace("~1", "/").replace("~0", "~");
     let holder = path.split('/').skip(1).try_fold(root, |value, part| {
@@ -58,27 +61,18 @@ fn entry_at<'t>(root: Value<'t>, pointer: &str) -> Option<Entry<'t>> {
     holder.resolve().entry(&step(last))
 }
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     for unknown in all(context).filter(|unknown| !foreign_field::is_foreign(unknown)) {
-        let found = findings.add(unknown.entry.key.span(), unknown.message.clone(), "no field of this place");
+        let found = findings.add(unknown.entry.key.span(), unknown.message, "no field of this place");
         found.why("the API server refuses the object, or drops the key, and the rule means another thing than it reads");
-        if let Some(meant) = meant(&unknown.message) {
+        if let Some(meant) = unknown.meant {
             found.mend(
                 Safety::Safe,
                 format!("rename it to {meant}"),
-                [Editor::default().rename_key(&unknown.entry, meant)],
+                [EVERY_USE.rename_key(&unknown.entry, meant)],
             );
         }
     }
-}
-
-/// The key that the schema's words propose.
-fn meant(message: &str) -> Option<&str> {
-    message.split_once("did you mean `")?.1.split_once('`').map(|(meant, _)| meant)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! Mend: the kind or apiVersion that was meant. Safe: nothing else is near.
 
 use crate::finding::Safety;
-use crate::lint::context::{Context, Judge};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::manifest::Object;
 use crate::spelling::nearest;
@@ -18,24 +18,25 @@ const POLICIES: [(&str, &str); 4] = [
     ("NetworkPolicy", "networking.k8s.io/v1"),
 ];
 
-pub(in crate::lint) fn check<'c, 's>(
-    context: &Context<'c, 's>,
-    _: &mut Judge<'_, 'c, 's>,
-    findings: &mut Findings<'_>,
-) {
+pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     for object in context.model.objects().iter().filter(|o| context.is_reported(o.value.tree().file)) {
         match POLICIES.iter().find(|(kind, _)| *kind == object.kind) {
-            Some((kind, version)) => wrong_group(object, kind, version, findings),
+            Some((kind, version)) => wrong_version(object, kind, version, findings),
             None => misspelt(object, findings),
         }
     }
 }
 
-fn wrong_group(object: &Object<'_>, kind: &str, version: &str, findings: &mut Findings<'_>) {
+fn wrong_version(object: &Object<'_>, kind: &str, version: &str, findings: &mut Findings<'_>) {
     let group = version.split_once('/').map_or("", |(group, _)| group);
     // Calico has a NetworkPolicy of its own.
     let other_kind = kind == "NetworkPolicy" && object.group().contains("projectcalico.org");
-    if object.group() == group || other_kind || object.api_version.is_empty() {
+    // Releases part about the version of this one, and the schema knows which.
+    let is_known = object.api_version == version
+        || (object.group() == group
+            && kind == "CiliumCIDRGroup"
+            && object.api_version.ends_with("/v2alpha1"));
+    if is_known || other_kind || object.api_version.is_empty() {
         return;
     }
     let Some(written) = object.value.get("apiVersion") else { return };
@@ -85,6 +86,19 @@ mod tests {
             cnp("endpointSelector: {}\n  ingress: [{}]\n").replace("cilium.io/v2", "networking.k8s.io/v1");
         fires("unknown-kind", &text, &["networking.k8s.io/v1"]);
         silent(&mended(&text));
+    }
+
+    #[test]
+    fn a_version_that_there_is_not_is_found_and_mended() {
+        let right = cnp("endpointSelector: {}\n  ingress: [{}]\n");
+        for wrong in ["cilium.io/v1", "cilium.io/v2alpha1"] {
+            let text = right.replace("cilium.io/v2", wrong);
+            fires("unknown-kind", &text, &[wrong]);
+            assert_eq!(mended(&text), right);
+        }
+        silent(
+            "apiVersion: cilium.io/v2alpha1\nkind: CiliumCIDRGroup\nmetadata: {name: a}\nspec: {externalCIDRs: [192.0.2.0/24]}\n",
+        );
     }
 
     #[test]

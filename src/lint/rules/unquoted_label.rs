@@ -7,9 +7,9 @@
 
 use crate::finding::Safety;
 use crate::lint::context::{Context, elements, subject_selector};
-use crate::lint::found::Findings;
+use crate::lint::found::{EVERY_USE, Findings};
 use crate::policy::{Peer, Policy};
-use crate::yaml::{Editor, Resolved, Value};
+use crate::yaml::{Resolved, Value};
 
 pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
     let subjects = policy.rules.iter().filter_map(subject_selector).map(|selector| selector.value);
@@ -53,7 +53,7 @@ fn look(selector: Value<'_>, findings: &mut Findings<'_>) {
             .mend(
                 Safety::Safe,
                 format!("write \"{}\"", value.raw()),
-                [Editor::default().replace(value, value.raw())],
+                [EVERY_USE.replace(value, value.raw())],
             );
     }
 }

@@ -7,17 +7,18 @@
 
 use crate::finding::Safety;
 use crate::lint::context::{Context, elements};
-use crate::lint::found::Findings;
+use crate::lint::found::{EVERY_USE, Findings};
 use crate::policy::{Policy, PolicyKind};
-use crate::yaml::{Editor, Resolved};
+use crate::yaml::{Resolved, Value};
 
 pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
-    if policy.kind == PolicyKind::Knp {
+    // A number where text is due is a fault by itself, so most policies need no second look.
+    if policy.kind == PolicyKind::Knp || policy.faults.is_empty() {
         return;
     }
     let lists = elements(policy).flat_map(|at| &at.element.to_ports).flat_map(|ports| &ports.lists);
     for port in lists.flat_map(|list| &list.ports) {
-        let Some(value) = port.value.get("port") else { continue };
+        let Some(value) = port.value.get("port").map(Value::resolve) else { continue };
         let Some(Resolved::Int(number)) = value.resolved() else { continue };
         findings
             .add(
@@ -29,7 +30,7 @@ pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findi
             .mend(
                 Safety::Safe,
                 format!("write \"{number}\""),
-                [Editor::default().replace(value, number.to_string())],
+                [EVERY_USE.replace(value, number.to_string())],
             );
     }
 }
@@ -55,5 +56,16 @@ mod tests {
         silent(
             "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x, namespace: shop}\nspec:\n  podSelector: {}\n  ingress: [{ports: [{port: 80}]}]\n",
         );
+    }
+
+    #[test]
+    fn a_number_that_an_alias_repeats_is_mended_where_all_uses_want_text() {
+        let text = cnp(
+            "endpointSelector: {}\n  ingress:\n  - toPorts: &web [{ports: [{port: 80, protocol: TCP}]}]\n  egress:\n  - toPorts: *web\n",
+        );
+        assert_eq!(mended(&text), text.replace("port: 80", "port: \"80\""));
+        let both = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: cilium.io/v2\n  kind: CiliumNetworkPolicy\n  metadata: {name: a, namespace: shop}\n  spec: {endpointSelector: {}, ingress: [{toPorts: [{ports: &web [{port: 80, protocol: TCP}]}]}]}\n- apiVersion: networking.k8s.io/v1\n  kind: NetworkPolicy\n  metadata: {name: b, namespace: shop}\n  spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{ports: *web}]}\n";
+        fires("unquoted-port", both, &["80"]);
+        assert_eq!(mended(both), both);
     }
 }
