@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -145,19 +146,15 @@ fn follow(
     streams: &mut Streams<'_>,
 ) -> io::Result<Exit> {
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
-    let mut tally = FlowTally::new(keep);
     let mut told: BTreeSet<(&'static str, String)> = BTreeSet::new();
     let mut written = Ok(());
-    let summary = flow::read(arguments.flows.inputs(), flow::Options { follow: true }, &mut |record| {
-        let before = tally.distinct_count();
-        tally.add(&record, "<followed>");
-        if written.is_err() || tally.distinct_count() == before {
-            return;
-        }
+    let summary = flow::follow(arguments.flows.inputs(), keep, &mut |tally| {
         let suggestion =
             suggest(model, trees, &files.sources, options.clone(), tally.distinct(), arguments.wishes());
         written = tell_new(&suggestion, files, arguments, &mut told, streams);
-    });
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+    .summary;
     written?;
     crate::report::flows::tell_summary(&summary, &arguments.flows.names(), streams.err)?;
     Ok(if told.is_empty() || arguments.exit_zero { Exit::Clean } else { Exit::Findings })

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read};
 use memchr::{memchr, memchr_iter, memrchr};
 
 /// How much is read at a time.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 64 << 10;
 
 /// The longest line that is read; longer ones are reported and passed over.
 pub(crate) const LONGEST_LINE: usize = 16 << 20;
@@ -64,6 +64,10 @@ impl<R: Read> Blocks<R> {
     /// Whatever the stream answers, after all lines before it were given.
     pub(crate) fn next(&mut self, block: &mut Block) -> io::Result<bool> {
         block.bytes.clear();
+        if block.bytes.capacity() > 4 * BLOCK {
+            // One long line does not make all later blocks large.
+            block.bytes = Vec::new();
+        }
         std::mem::swap(&mut block.bytes, &mut self.rest);
         block.first_line = self.next_line;
         block.too_long = false;

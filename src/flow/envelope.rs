@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::hubble::Text;
+use super::hubble::{Reference, Text};
 use super::record::Record;
 use super::text::event;
 
@@ -134,19 +134,11 @@ struct KubernetesEvent<'a> {
     #[serde(borrow, alias = "note")]
     message: Option<Text<'a>>,
     #[serde(borrow, alias = "involvedObject", alias = "regarding")]
-    object: Option<Involved<'a>>,
+    object: Option<Reference<'a>>,
     #[serde(borrow, rename = "lastTimestamp")]
     last: Option<Text<'a>>,
     #[serde(borrow, rename = "eventTime")]
     time: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Involved<'a> {
-    #[serde(borrow)]
-    namespace: Option<Text<'a>>,
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
 }
 
 /// Opens an object that is no flow itself; `None` if nothing is known to be in it.

@@ -14,10 +14,9 @@ use super::text::table::{self, DictLine};
 use super::text::{Clock, Told, compact, event, monitor};
 
 /// What a line holds.
-#[expect(clippy::large_enum_variant, reason = "most lines of a log are of the largest kind")]
 pub(crate) enum Line<'a> {
     /// A Hubble record, still borrowing from the line.
-    Hubble(Message<'a>, LineKind),
+    Hubble(Box<Message<'a>>, LineKind),
     /// A record of another format.
     Record(Box<Record>, LineKind),
     /// A record that says nothing of policy.
@@ -83,7 +82,7 @@ fn bracketed(line: &str, clock: Clock) -> Line<'_> {
 fn json(line: &str) -> Line<'_> {
     let text = line.strip_suffix(',').unwrap_or(line);
     let message = match Message::read(text) {
-        Ok(message) => message,
+        Ok(message) => Box::new(message),
         Err(error) => return Line::Part(line, misread(&error)),
     };
     if message.flow.is_some() {
@@ -97,7 +96,7 @@ fn json(line: &str) -> Line<'_> {
         return Line::Nothing(LineKind::HubbleOther);
     }
     if let Some(fields) = Fields::read(text).ok().filter(Fields::looks_like_a_flow) {
-        return Line::Hubble(message.with_flow(fields), LineKind::Hubble);
+        return Line::Hubble(Box::new(message.with_flow(fields)), LineKind::Hubble);
     }
     let misread = Misread::new(BrokenKind::Record, "JSON without a flow in it");
     other_json(text).unwrap_or(Line::Part(line, misread))
@@ -181,8 +180,11 @@ fn line_of(told: Told, kind: LineKind, line: &str) -> Line<'_> {
     }
 }
 
-/// `EVENTS LOST: HUBBLE_RING_BUFFER CPU(5) 1`, and its forms in tables.
+/// `EVENTS LOST: HUBBLE_RING_BUFFER CPU(5) 1`, its forms in tables, and the monitor's `CPU 01: Lost 5 events`.
 fn lost_events(line: &str) -> Option<u64> {
+    if let Some((_, rest)) = line.strip_prefix("CPU ").and_then(|line| line.split_once(": Lost ")) {
+        return rest.split(' ').next()?.parse().ok();
+    }
     let (_, rest) = line.split_once("EVENTS LOST")?;
     let rest = rest.split("(first").next().unwrap_or(rest);
     Some(rest.split_ascii_whitespace().next_back().and_then(|word| word.parse().ok()).unwrap_or(1))
@@ -289,6 +291,7 @@ mod tests {
         );
         assert_eq!(kind(">> Policy updated: {}"), Some(LineKind::MonitorOther));
         assert_eq!(kind("EVENTS LOST: HUBBLE_RING_BUFFER CPU(5) 12"), Some(LineKind::LostEvents));
+        assert_eq!(lost_events("CPU 01: Lost 5 events"), Some(5));
         assert_eq!(lost_events("May  1 10:00:00.000 EVENTS LOST: X CPU(5) 12 (first: a, last: b)"), Some(12));
     }
 

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::record::{Event, Record};
-use super::{Denial, Endpoint, Flow, ObjectName, Outcome};
+use super::text::object_name;
+use super::{Denial, Endpoint, Flow, Outcome};
 use crate::traffic::{IcmpFamily, Packet, Transport};
 
 /// What a `key=value` line is.
@@ -140,7 +141,7 @@ impl Fields<'_> {
             _ => return Err(format!("verdict={verdict:?} is neither a denial nor a permission")),
         };
         let denied_by = match (&outcome, rule) {
-            (Outcome::Denied(_), Some(rule)) => vec![object_name(rule)],
+            (Outcome::Denied(_), Some(rule)) => object_name(rule).into_iter().collect(),
             _ => Vec::new(),
         };
         Ok(Record {
@@ -194,16 +195,10 @@ fn pod(text: Option<&str>) -> Endpoint {
     Endpoint { namespace: namespace.and_then(named), pod: named(name), ..Endpoint::default() }
 }
 
-fn object_name(rule: &str) -> ObjectName {
-    match rule.split_once('/') {
-        Some((namespace, name)) => ObjectName { namespace: Some(namespace.into()), name: name.into() },
-        None => ObjectName { namespace: None, name: rule.into() },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::ObjectName;
 
     fn verdict(line: &str) -> Record {
         match read(line) {

@@ -3,6 +3,7 @@
 //! `flow-formats.md` describes the logs; each format has a reader of its own in
 //! this room, and the tally makes one distinct flow of many equal records.
 
+mod assemble;
 mod block;
 mod envelope;
 mod gather;
@@ -15,6 +16,7 @@ mod read;
 pub mod reason;
 mod record;
 mod reply;
+mod settle;
 mod summary;
 mod tally;
 mod text;
@@ -26,7 +28,7 @@ pub use read::{Options, read};
 pub use reason::explain as explain_reason;
 pub use record::{Event, Origin, Record, Unjudged};
 pub use summary::{Broken, BrokenKind, BrokenLine, LineKind, Summary, Unreadable};
-pub use tally::{Distinct, Example, Keep, Span, Tally, tally};
+pub use tally::{Distinct, Example, Keep, Span, Tally, follow, tally};
 
 use crate::label::Label;
 use crate::traffic::{Packet, Side};

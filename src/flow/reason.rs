@@ -196,6 +196,7 @@ pub(crate) fn outcome(name: &str) -> Outcome {
         "POLICY_DENIED" => Outcome::Denied(Denial::Default),
         "POLICY_DENY" => Outcome::Denied(Denial::Rule),
         "AUTH_REQUIRED" => Outcome::Denied(Denial::Authentication),
+        "" | UNKNOWN => Outcome::Denied(Denial::Unstated),
         _ => Outcome::NotPolicy(name.into()),
     }
 }
@@ -226,7 +227,7 @@ pub(crate) fn outcome_of_text(text: &str) -> Outcome {
     match text.rsplit_once(", ") {
         Some((code, _)) if code.parse::<u64>().is_ok() => outcome_of_code(code.parse().unwrap_or_default()),
         Some((text, error)) if error.parse::<i64>().is_ok() => outcome_of_text(text),
-        _ => Outcome::NotPolicy(text.into()),
+        _ => outcome(text),
     }
 }
 
@@ -263,5 +264,6 @@ mod tests {
         assert_eq!(name_of_text("Policy denied (L4)"), Some("POLICY_DENIED"));
         assert_eq!(name_of_text("Policy denied by denylist"), Some("POLICY_DENY"));
         assert_eq!(name_of_text("Sunspots"), None);
+        assert_eq!(outcome_of_text(" "), Outcome::Denied(Denial::Unstated));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn looks_like_one(packet: Packet, source_port: Option<u16>, flags: Op
         Packet::Icmp(IcmpFamily::V6, kind) => kind == 129,
         Packet::Other(_) => false,
         Packet::Port(transport, port) => {
-            let Some(source_port) = source_port else { return false };
+            let Some(source_port @ 1..) = source_port else { return false };
             let to_client = port >= FIRST_EPHEMERAL;
             match (transport, flags) {
                 (Transport::Tcp, Some(Flags { syn: true, ack })) => ack,

@@ -2,10 +2,12 @@
 
 use serde::Deserialize;
 
+use super::familiar;
+use super::reference::{Reference, boxed};
 use super::scan::for_each;
 use super::value::{Number, Text};
+use crate::flow::Endpoint;
 use crate::flow::record::Refused;
-use crate::flow::{Endpoint, ObjectName, Workload};
 use crate::label::Label;
 
 #[derive(Deserialize, Default)]
@@ -18,23 +20,7 @@ struct RawEndpoint<'a> {
     #[serde(borrow, alias = "podName")]
     pod_name: Option<Text<'a>>,
     #[serde(borrow)]
-    workloads: Option<Vec<RawWorkload<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct RawWorkload<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    #[serde(borrow)]
-    kind: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct RawService<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    #[serde(borrow)]
-    namespace: Option<Text<'a>>,
+    workloads: Option<Vec<Reference<'a>>>,
 }
 
 /// Whether the end lives on the node that made the record: only then it has an id.
@@ -50,7 +36,7 @@ pub(super) fn is_local(endpoint: &str) -> bool {
 /// # Errors
 ///
 /// An endpoint without which its labels would be lost unseen.
-pub(super) fn read([raw, ip, names, service]: [&str; 4]) -> Result<Endpoint, Refused> {
+fn read([raw, ip, names, service]: [&str; 4]) -> Result<Endpoint, Refused> {
     let raw = match raw.starts_with('{') {
         true => serde_json::from_str::<RawEndpoint<'_>>(raw)
             .map_err(|error| Refused::Broken(format!("an end of the flow cannot be read: {error}")))?,
@@ -64,27 +50,31 @@ pub(super) fn read([raw, ip, names, service]: [&str; 4]) -> Result<Endpoint, Ref
         identity: raw.identity.and_then(|n| u32::try_from(n.0).ok()).filter(|&n| n != 0),
         namespace: boxed(raw.namespace),
         pod: boxed(raw.pod_name),
-        workload: raw.workloads.into_iter().flatten().find_map(workload),
+        workload: raw.workloads.into_iter().flatten().find_map(Reference::workload),
         ip: ip.parse().ok(),
         names: dns_names(names),
-        service: parse::<RawService<'_>>(service).and_then(service_name),
+        service: parse::<Reference<'_>>(service).and_then(Reference::object_name),
     })
+}
+
+/// Reads one end from its endpoint, address, names and Service.
+///
+/// # Errors
+///
+/// [`Refused`] if it cannot be read.
+pub(crate) fn read_end(texts: [&str; 4]) -> Result<Endpoint, Refused> {
+    let end = read(texts)?;
+    familiar::remember_end(texts[0]);
+    Ok(end)
+}
+
+/// A number that equal texts of ends have in common.
+pub(crate) fn number_of_end(text: &str) -> u64 {
+    familiar::number(text.as_bytes())
 }
 
 fn parse<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
     serde_json::from_str(raw).ok()
-}
-
-fn boxed(text: Option<Text<'_>>) -> Option<Box<str>> {
-    text.filter(|text| !text.is_empty()).map(|text| (*text).into())
-}
-
-fn workload(raw: RawWorkload<'_>) -> Option<Workload> {
-    Some(Workload { kind: boxed(raw.kind).unwrap_or_default(), name: boxed(raw.name)? })
-}
-
-fn service_name(raw: RawService<'_>) -> Option<ObjectName> {
-    Some(ObjectName { namespace: boxed(raw.namespace), name: boxed(raw.name)? })
 }
 
 fn dns_names(raw: &str) -> Vec<Box<str>> {

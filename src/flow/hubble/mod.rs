@@ -7,24 +7,24 @@
 
 mod endpoint;
 mod familiar;
+mod fields;
 mod judge;
+mod layer4;
+mod reference;
 mod scan;
 mod value;
 
-use std::net::IpAddr;
-
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny};
 
+pub(crate) use self::endpoint::{number_of_end, read_end};
+pub(crate) use self::fields::Fields;
+pub(crate) use self::reference::Reference;
 use self::scan::{Entries, NotJson, for_each};
 pub(crate) use self::value::{Number, Text, Word};
-use self::value::{number, text_of, timestamp, word};
-use super::record::{Event, Record, Refused};
-use super::reply::{self, Flags};
+use self::value::{number, timestamp, word};
+use super::record::{Record, Refused};
 use super::tally::{Example, Span};
-use super::{Endpoint, Flow, ObjectName, Request};
-use crate::traffic::{IcmpFamily, Packet, Side, Transport};
 
 /// A line: `GetFlowsResponse`, `ExportEvent`, or our own normalised row.
 #[derive(Default)]
@@ -40,63 +40,6 @@ pub(crate) struct Message<'a> {
     first_seen: Option<Word<'a>>,
     last_seen: Option<Word<'a>>,
     examples: Option<&'a str>,
-}
-
-/// The fields of `flow` that tell something about policy; objects and lists
-/// as raw text.
-#[derive(Default)]
-pub(crate) struct Fields<'a> {
-    time: Option<Word<'a>>,
-    uuid: Option<&'a str>,
-    verdict: Option<Word<'a>>,
-    drop_reason: Option<u64>,
-    drop_reason_desc: Option<Word<'a>>,
-    source_ip: &'a str,
-    destination_ip: &'a str,
-    layer4: Layer4,
-    source: &'a str,
-    destination: &'a str,
-    source_names: &'a str,
-    destination_names: &'a str,
-    source_service: &'a str,
-    destination_service: &'a str,
-    kind: Option<Word<'a>>,
-    l7: Option<&'a str>,
-    reply: bool,
-    is_reply: Option<bool>,
-    event_type: Option<EventType>,
-    traffic_direction: Option<Word<'a>>,
-    has_match_type: bool,
-    has_file: bool,
-    trace_observation_point: Option<Word<'a>>,
-    egress_denied_by: &'a str,
-    ingress_denied_by: &'a str,
-    /// How many packets an aggregated record stands for (`flow-formats.md` 1.3).
-    weight: u64,
-    looks_like_a_flow: bool,
-}
-
-/// `l4`: protocol, ports and flags.
-#[derive(Clone, Copy, Default)]
-struct Layer4 {
-    packet: Option<Packet>,
-    source_port: Option<u16>,
-    flags: Option<Flags>,
-}
-
-/// `event_type`: which part of Cilium made the record.
-#[derive(Clone, Copy, Default)]
-struct EventType {
-    kind: u64,
-    sub_type: u64,
-}
-
-#[derive(Deserialize)]
-struct DenyingPolicy<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    #[serde(borrow)]
-    namespace: Option<Text<'a>>,
 }
 
 impl<'a> Message<'a> {
@@ -194,292 +137,6 @@ impl<'a> Message<'a> {
     }
 }
 
-impl<'a> Fields<'a> {
-    /// Reads the object of a flow.
-    ///
-    /// # Errors
-    ///
-    /// [`NotJson`] if it is none.
-    pub(crate) fn read(text: &'a str) -> Result<Self, NotJson> {
-        Self::read_entries(&mut Entries::of(text))
-    }
-
-    fn read_entries(entries: &mut Entries<'a>) -> Result<Self, NotJson> {
-        let mut fields = Self { weight: 1, ..Self::default() };
-        let mut has_part_of_a_flow = false;
-        while let Some(key) = entries.next_key()? {
-            let value = match key {
-                "source" | "destination" => entries.take_familiar()?,
-                _ => entries.take_value()?,
-            };
-            if value == "null" {
-                continue;
-            }
-            let known = fields.take(key, value);
-            has_part_of_a_flow |= known
-                && matches!(key.as_bytes(), b"IP" | b"ip" | b"l4" | b"Type" | b"source")
-                || matches!(key, "destination" | "event_type" | "eventType");
-        }
-        fields.looks_like_a_flow = has_part_of_a_flow && fields.verdict.is_some();
-        Ok(fields)
-    }
-
-    /// Takes a field; false if it tells nothing.
-    fn take(&mut self, key: &str, value: &'a str) -> bool {
-        match key {
-            "time" => self.time = word(value),
-            "uuid" => self.uuid = Some(text_of(value)),
-            "verdict" => self.verdict = word(value),
-            "drop_reason" | "dropReason" => self.drop_reason = number(value),
-            "drop_reason_desc" | "dropReasonDesc" => self.drop_reason_desc = word(value),
-            "IP" | "ip" => for_each(value, |key, value| match key {
-                "source" => self.source_ip = text_of(value),
-                "destination" => self.destination_ip = text_of(value),
-                _ => {}
-            }),
-            "l4" => self.layer4 = Layer4::read(value),
-            "source" => self.source = value,
-            "destination" => self.destination = value,
-            "Type" => self.kind = word(value),
-            "source_names" | "sourceNames" => self.source_names = value,
-            "destination_names" | "destinationNames" => self.destination_names = value,
-            "source_service" | "sourceService" => self.source_service = value,
-            "destination_service" | "destinationService" => self.destination_service = value,
-            "l7" => self.l7 = Some(value),
-            "reply" => self.reply = value == "true",
-            "is_reply" | "isReply" => self.is_reply = value.parse().ok(),
-            "event_type" | "eventType" => self.event_type = Some(EventType::read(value)),
-            "traffic_direction" | "trafficDirection" => self.traffic_direction = word(value),
-            "policy_match_type" | "policyMatchType" => self.has_match_type = true,
-            "trace_observation_point" | "traceObservationPoint" => self.trace_observation_point = word(value),
-            "file" => self.has_file = true,
-            "egress_denied_by" | "egressDeniedBy" => self.egress_denied_by = value,
-            "ingress_denied_by" | "ingressDeniedBy" => self.ingress_denied_by = value,
-            "aggregate" => self.weight = aggregated(value),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Whether the object holds what only a flow has: what tells a flat flow from other JSON.
-    pub(crate) fn looks_like_a_flow(&self) -> bool {
-        self.looks_like_a_flow
-    }
-
-    /// When the packet was seen.
-    pub(crate) fn time(&self) -> Option<Timestamp> {
-        timestamp(self.time)
-    }
-
-    /// The record's uuid as a number.
-    pub(crate) fn uuid(&self) -> Option<u128> {
-        let mut digits = 0u32;
-        let mut value = 0u128;
-        for byte in self.uuid?.bytes() {
-            let digit = match byte {
-                b'-' => continue,
-                b'0'..=b'9' => byte - b'0',
-                b'a'..=b'f' => byte - b'a' + 10,
-                b'A'..=b'F' => byte - b'A' + 10,
-                _ => return None,
-            };
-            value = value << 4 | u128::from(digit);
-            digits += 1;
-        }
-        (digits == 32).then_some(value)
-    }
-
-    /// Both addresses as they are written.
-    pub(crate) fn ips(&self) -> Option<(&'a str, &'a str)> {
-        let known = !self.source_ip.is_empty() || !self.destination_ip.is_empty();
-        known.then_some((self.source_ip, self.destination_ip))
-    }
-
-    /// Protocol and destination port, and the port of the source.
-    pub(crate) fn packet(&self) -> (Packet, Option<u16>) {
-        (self.layer4.packet.unwrap_or(Packet::Other(None)), self.layer4.source_port)
-    }
-
-    /// Whether the packet answers a connection of the other end.
-    pub(crate) fn is_reply(&self) -> bool {
-        let said = self.is_reply.or(self.reply.then_some(true));
-        said.unwrap_or_else(|| {
-            let (packet, source_port) = self.packet();
-            reply::looks_like_one(packet, source_port, self.layer4.flags)
-        })
-    }
-
-    /// The policies that denied the packet, sorted.
-    pub(crate) fn denied_by(&self) -> Vec<ObjectName> {
-        let lists = [self.egress_denied_by, self.ingress_denied_by];
-        if lists.iter().all(|list| list.is_empty()) {
-            return Vec::new();
-        }
-        let mut names: Vec<ObjectName> = lists
-            .into_iter()
-            .filter_map(|list| serde_json::from_str::<Vec<DenyingPolicy<'_>>>(list).ok())
-            .flatten()
-            .filter_map(|policy| {
-                Some(ObjectName {
-                    namespace: policy.namespace.filter(|n| !n.is_empty()).map(|n| (*n).into()),
-                    name: policy.name.filter(|n| !n.is_empty()).map(|n| (*n).into())?,
-                })
-            })
-            .collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// The record as an owned flow.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`] when the record says nothing of what policy did.
-    pub(crate) fn record(&self) -> Result<Record, Refused> {
-        let event = self.event();
-        let outcome = self.outcome(event)?;
-        let side = self.side(event, &outcome);
-        let (packet, source_port) = self.packet();
-        let (source, destination) = (self.source_endpoint()?, self.destination_endpoint()?);
-        Ok(Record {
-            uuid: self.uuid(),
-            event,
-            answers: self.answers(),
-            ..Record::new(Flow {
-                source,
-                destination,
-                packet,
-                source_port,
-                side,
-                request: self.request(),
-                denied_by: self.denied_by(),
-                reply: self.is_reply(),
-                outcome,
-            })
-        })
-    }
-
-    /// The request that a proxy looked at.
-    pub(crate) fn request(&self) -> Option<Request> {
-        self.l7.map(|raw| judge::Layer7::read(raw).request())
-    }
-
-    /// The addresses that a DNS answer in the record gives, each with the name.
-    pub(crate) fn answers(&self) -> Vec<(IpAddr, Box<str>)> {
-        self.l7.map_or_else(Vec::new, |raw| judge::Layer7::read(raw).answers())
-    }
-
-    /// The end that sent the packet.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`] if it cannot be read.
-    pub(crate) fn source_endpoint(&self) -> Result<Endpoint, Refused> {
-        endpoint::read(self.source_texts())
-    }
-
-    /// The end that it was sent to.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`] if it cannot be read.
-    pub(crate) fn destination_endpoint(&self) -> Result<Endpoint, Refused> {
-        endpoint::read(self.destination_texts())
-    }
-
-    /// All text that says who the source is: endpoint, address, names, Service.
-    pub(crate) fn source_texts(&self) -> [&'a str; 4] {
-        [self.source, self.source_ip, self.source_names, self.source_service]
-    }
-
-    /// All text that says who the destination is.
-    pub(crate) fn destination_texts(&self) -> [&'a str; 4] {
-        [self.destination, self.destination_ip, self.destination_names, self.destination_service]
-    }
-
-    /// The end whose policy decided; see `flow-formats.md` 6.3.
-    pub(crate) fn direction(&self) -> Option<Side> {
-        match self.traffic_direction?.name(&["", "INGRESS", "EGRESS"]) {
-            "INGRESS" => Some(Side::Ingress),
-            "EGRESS" => Some(Side::Egress),
-            _ => None,
-        }
-    }
-
-    /// What made the record.
-    pub(crate) fn event(&self) -> Event {
-        judge::event(self)
-    }
-}
-
-impl Layer4 {
-    fn read(text: &str) -> Self {
-        let mut layer4 = Self::default();
-        for_each(text, |key, value| match key {
-            "TCP" | "tcp" => layer4.ports(Transport::Tcp, value),
-            "UDP" | "udp" => layer4.ports(Transport::Udp, value),
-            "SCTP" | "sctp" => layer4.ports(Transport::Sctp, value),
-            "ICMPv4" | "icmpv4" => layer4.packet = Some(icmp(IcmpFamily::V4, value)),
-            "ICMPv6" | "icmpv6" => layer4.packet = Some(icmp(IcmpFamily::V6, value)),
-            "VRRP" => layer4.packet = Some(Packet::Other(Some(112))),
-            "IGMP" => layer4.packet = Some(Packet::Other(Some(2))),
-            // Only on normalised rows: the number of another protocol.
-            "protocol" => {
-                layer4.packet = Some(Packet::Other(number(value).and_then(|n| u8::try_from(n).ok())));
-            }
-            _ => {}
-        });
-        layer4
-    }
-
-    fn ports(&mut self, transport: Transport, text: &str) {
-        let mut destination = 0;
-        for_each(text, |key, value| match key {
-            "source_port" | "sourcePort" => self.source_port = port(value).filter(|&port| port != 0),
-            "destination_port" | "destinationPort" => destination = port(value).unwrap_or(0),
-            "flags" => {
-                let mut flags = Flags::default();
-                for_each(value, |flag, value| match flag {
-                    "SYN" => flags.syn = value == "true",
-                    "ACK" => flags.ack = value == "true",
-                    _ => {}
-                });
-                self.flags = Some(flags);
-            }
-            _ => {}
-        });
-        self.packet = Some(Packet::Port(transport, destination));
-    }
-}
-
-impl EventType {
-    fn read(text: &str) -> Self {
-        let mut event = Self::default();
-        for_each(text, |key, value| match key {
-            "type" => event.kind = number(value).unwrap_or(0),
-            "sub_type" | "subType" => event.sub_type = number(value).unwrap_or(0),
-            _ => {}
-        });
-        event
-    }
-}
-
-/// An absent type is 0, as protobuf has it.
-fn icmp(family: IcmpFamily, text: &str) -> Packet {
-    let mut kind = 0;
-    for_each(text, |key, value| {
-        if key == "type" {
-            kind = number(value).and_then(|n| u8::try_from(n).ok()).unwrap_or(u8::MAX);
-        }
-    });
-    Packet::Icmp(family, kind)
-}
-
-fn port(value: &str) -> Option<u16> {
-    number(value).and_then(|n| u16::try_from(n).ok())
-}
-
 fn lost_events(text: &str) -> u64 {
     let mut lost = 0;
     for_each(text, |key, value| {
@@ -488,10 +145,4 @@ fn lost_events(text: &str) -> u64 {
         }
     });
     lost
-}
-
-fn aggregated(text: &str) -> u64 {
-    let mut sum = 0u64;
-    for_each(text, |_, value| sum = sum.saturating_add(number(value).unwrap_or(0)));
-    sum.max(1)
 }

@@ -52,19 +52,46 @@ impl<'a> Entries<'a> {
         self.slice(start, self.at)
     }
 
-    /// The same for a value that is mostly one of those that were just read.
-    pub(crate) fn take_familiar(&mut self) -> Result<&'a str, NotJson> {
+    /// The same for an end of a flow, which is mostly one that was just read;
+    /// with its number if it is.
+    pub(crate) fn take_end(&mut self) -> Result<(&'a str, Option<u64>), NotJson> {
         let start = self.at;
-        let rest = self.text.get(start..).ok_or(NotJson)?;
-        if let Some(length) = familiar::length(rest) {
+        if let Some((length, number)) = familiar::end(self.rest()?) {
             self.at = start + length;
-            return self.slice(start, self.at);
+            return Ok((self.slice(start, self.at)?, Some(number)));
         }
-        let value = self.take_value()?;
-        if value.starts_with('{') {
-            familiar::remember(value);
-        }
-        Ok(value)
+        Ok((self.take_value()?, None))
+    }
+
+    /// Passes over all that is left of a flow, if it is mostly the same: `each`
+    /// takes the entries of it that tell something. Whether it was.
+    pub(crate) fn take_tail(&mut self, mut each: impl FnMut(&'a str, &'a str)) -> Result<bool, NotJson> {
+        let rest = self.rest()?;
+        let length = familiar::tail(rest, |(key, value)| {
+            if let (Some(key), Some(value)) = (rest.get(key.clone()), rest.get(value.clone())) {
+                each(key, value);
+            }
+        });
+        let Some(length) = length else { return Ok(false) };
+        self.at += length;
+        self.state = State::Ended;
+        if self.is_complete() { Ok(true) } else { Err(NotJson) }
+    }
+
+    /// Remembers what stands from `start` up to here, and those of its entries that tell something.
+    pub(crate) fn remember_tail(&self, start: usize, entries: &[(&'a str, &'a str)]) {
+        let Ok(tail) = self.slice(start, self.at) else { return };
+        let range = |part: &str| {
+            let at = (part.as_ptr() as usize).wrapping_sub(tail.as_ptr() as usize);
+            at..at.wrapping_add(part.len())
+        };
+        let entries = entries.iter().map(|(key, value)| (range(key), range(value))).collect();
+        familiar::remember_tail(tail, entries);
+    }
+
+    /// How far the text was read.
+    pub(crate) fn at(&self) -> usize {
+        self.at
     }
 
     /// The value of the key that was given last, as an object whose entries `each` takes.
@@ -91,8 +118,7 @@ impl<'a> Entries<'a> {
             (b'}', _) => {
                 self.state = State::Ended;
                 self.at = at + 1;
-                let is_end = self.is_inner || self.space(self.at) == self.text.len();
-                return if is_end { Ok(None) } else { Err(NotJson) };
+                return if self.is_complete() { Ok(None) } else { Err(NotJson) };
             }
             (b',', State::Next) => at = self.space(at + 1),
             (_, State::First) => {}
@@ -107,6 +133,32 @@ impl<'a> Entries<'a> {
         }
         self.at = self.space(at + 1);
         Ok(Some(key))
+    }
+
+    /// Calls `each` for the entries of the value of the key that was given last;
+    /// it must take their values. What is no object has no entries.
+    pub(crate) fn within(
+        &mut self,
+        mut each: impl FnMut(&'a str, &mut Self) -> Result<(), NotJson>,
+    ) -> Result<(), NotJson> {
+        if self.byte(self.at)? != b'{' {
+            return self.take_value().map(|_| ());
+        }
+        self.take_object(|entries| {
+            while let Some(key) = entries.next_key()? {
+                each(key, entries)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether the text may end where the object does.
+    fn is_complete(&self) -> bool {
+        self.is_inner || self.space(self.at) == self.text.len()
+    }
+
+    fn rest(&self) -> Result<&'a str, NotJson> {
+        self.text.get(self.at..).ok_or(NotJson)
     }
 
     fn byte(&self, at: usize) -> Result<u8, NotJson> {

@@ -122,7 +122,8 @@ pub(super) fn unescaped(raw: &str) -> Cow<'_, str> {
 
 /// Reads raw JSON as a whole number, written as one or as a string.
 pub(super) fn number(raw: &str) -> Option<u64> {
-    raw.trim_matches('"').parse().ok()
+    let digits = if raw.starts_with('"') { text_of(raw) } else { raw };
+    digits.parse().ok()
 }
 
 /// Reads a time; RFC 3339 in UTC, as Cilium writes it, without a detour.

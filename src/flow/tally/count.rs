@@ -1,10 +1,11 @@
-//! Counting: from a record to its entry in the tally, without an allocation
-//! for a Hubble message whose ends and outcome were seen before.
+//! Counting: from a record, a row or a digested message to its entry in the tally.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use rustc_hash::FxBuildHasher;
 
+use super::digest::{Digest, EndTexts, More};
 use super::ends::EndId;
 use super::names::join;
 use super::repeats::Twin;
@@ -16,22 +17,23 @@ use crate::flow::reply::FIRST_EPHEMERAL;
 use crate::flow::{Denial, Endpoint, Event, Flow, ObjectName, Origin, Outcome, Record, Request};
 use crate::traffic::{Packet, Side, Transport};
 
-/// What is counted, once the ends are known.
-struct Seen {
-    source: EndId,
-    destination: EndId,
-    packet: Packet,
-    source_port: Option<u16>,
-    outcome: Outcome,
-    request: Option<Request>,
-    side: Option<Side>,
-    reply: bool,
-    event: Event,
-    weight: u64,
-    span: Option<Span>,
+/// What is counted of a flow, its ends apart.
+pub(super) struct Seen {
+    pub(super) packet: Packet,
+    pub(super) source_port: Option<u16>,
+    pub(super) outcome: Outcome,
+    pub(super) request: Option<Box<Request>>,
+    pub(super) side: Option<Side>,
+    pub(super) reply: bool,
+    pub(super) event: Event,
+    pub(super) weight: u64,
+    pub(super) span: Option<Span>,
     /// The packet's ends and ports as a number; `None` for rows that are counted already.
-    packet_number: Option<u64>,
+    pub(super) packet_number: Option<u64>,
 }
+
+/// Source and destination.
+type Between = [EndId; 2];
 
 impl Tally {
     pub(super) fn add_record(&mut self, record: &Record, input: u32) {
@@ -51,124 +53,83 @@ impl Tally {
             weight: record.weight,
             span,
             packet_number: Some(FxBuildHasher.hash_one((ends, flow.packet, flow.source_port))),
-            ..self.seen(flow)
+            ..seen(flow)
         };
-        if let Some(entry) = self.count(seen) {
-            self.add_details(entry, || flow.denied_by.clone(), [(input, record.origin.line)]);
+        let between = self.between(flow);
+        if let Some(entry) = self.count(between, &seen) {
+            self.add_details(entry, &flow.denied_by, [(input, record.origin.line)]);
         }
     }
 
     /// Adds a distinct flow that is counted already.
     pub(super) fn add_row(&mut self, flow: &Flow, count: u64, span: Option<Span>, examples: &[Example]) {
-        let seen = Seen { weight: count, span, ..self.seen(flow) };
-        if let Some(entry) = self.count(seen) {
-            let examples: Vec<(u32, u64)> =
-                examples.iter().map(|example| (self.input_number(&example.input), example.line)).collect();
-            self.add_details(entry, || flow.denied_by.clone(), examples);
+        let between = self.between(flow);
+        if let Some(entry) = self.count(between, &Seen { weight: count, span, ..seen(flow) }) {
+            let examples = self.numbered(examples);
+            self.add_details(entry, &flow.denied_by, examples);
         }
     }
 
-    /// Counts a Hubble message without making a record of it.
-    fn add_message(&mut self, message: &Message<'_>, input: u32, line: u64) -> Result<(), Refused> {
-        let Some(fields) = &message.flow else { return Ok(()) };
-        if fields.uuid().is_some_and(|uuid| !self.uuids.insert(uuid)) {
+    fn numbered(&mut self, examples: &[Example]) -> Vec<(u32, u64)> {
+        examples.iter().map(|example| (self.input_number(&example.input), example.line)).collect()
+    }
+
+    fn between(&mut self, flow: &Flow) -> Between {
+        [&flow.source, &flow.destination].map(|end| self.ends.id(Cow::Borrowed(end)))
+    }
+
+    /// Counts a Hubble message.
+    fn add_digest(&mut self, known: &[EndId], digest: &Digest, origin: Origin) {
+        if digest.uuid.is_some_and(|uuid| !self.uuids.insert(uuid)) {
             self.repeated += 1;
-            return Ok(());
+            return;
         }
-        let span = message.span();
-        for (ip, name) in fields.answers() {
-            self.answers.add(ip, &name, span);
+        let more = digest.more.as_deref();
+        for (ip, name) in more.iter().flat_map(|more| &more.answers) {
+            self.answers.add(*ip, name, more.and_then(|more| more.span));
         }
-        let event = fields.event();
-        let outcome = fields.outcome(event)?;
-        let Some(weight) = message.weight() else { return Ok(()) };
-        let (packet, source_port) = fields.packet();
-        let source = self.end(&fields.source_texts(), || fields.source_endpoint())?;
-        let destination = self.end(&fields.destination_texts(), || fields.destination_endpoint())?;
-        let packet_number = match fields.ips() {
-            Some(addresses) => FxBuildHasher.hash_one((addresses, packet, source_port)),
-            None => FxBuildHasher.hash_one((source, destination, packet, source_port)),
+        let Some(seen) = &digest.seen else { return };
+        let [Some(source), Some(destination)] = digest.ends.map(|end| known.get(end as usize).copied())
+        else {
+            return;
         };
-        let entry = self.count(Seen {
-            source,
-            destination,
-            packet,
-            source_port,
-            side: fields.side(event, &outcome),
-            outcome,
-            request: fields.request(),
-            reply: fields.is_reply(),
-            event,
-            weight,
-            span,
-            packet_number: message.count.is_none().then_some(packet_number),
-        });
-        if let Some(entry) = entry {
-            match message.examples() {
-                None => self.add_details(entry, || fields.denied_by(), [(input, line)]),
-                Some(examples) => {
-                    let examples: Vec<(u32, u64)> = examples
-                        .iter()
-                        .map(|example| (self.input_number(&example.input), example.line))
-                        .collect();
-                    self.add_details(entry, || fields.denied_by(), examples);
-                }
+        let Some(entry) = self.count([source, destination], seen) else { return };
+        let denied_by = more.map_or(&[][..], |more| &more.denied_by);
+        match more {
+            Some(More { examples: Some(examples), .. }) => {
+                let examples = self.numbered(examples);
+                self.add_details(entry, denied_by, examples);
             }
-        }
-        Ok(())
-    }
-
-    /// The end that is written as these texts.
-    fn end(
-        &mut self,
-        texts: &[&str],
-        parse: impl FnOnce() -> Result<Endpoint, Refused>,
-    ) -> Result<EndId, Refused> {
-        self.text.clear();
-        for text in texts {
-            self.text.push_str(text);
-            self.text.push('\n');
-        }
-        self.ends.id_of_text(&self.text, parse)
-    }
-
-    fn seen(&mut self, flow: &Flow) -> Seen {
-        Seen {
-            source: self.ends.id(&flow.source),
-            destination: self.ends.id(&flow.destination),
-            packet: flow.packet,
-            source_port: flow.source_port,
-            outcome: flow.outcome.clone(),
-            request: flow.request.clone(),
-            side: flow.side,
-            reply: flow.reply,
-            event: Event::Unstated,
-            weight: 1,
-            span: None,
-            packet_number: None,
+            _ => self.add_details(entry, denied_by, [(self.current, origin.line)]),
         }
     }
 
     /// Counts; the entry, unless the record proves nothing or its packet was counted.
-    fn count(&mut self, seen: Seen) -> Option<usize> {
+    fn count(&mut self, between: Between, seen: &Seen) -> Option<usize> {
         let passed = seen.outcome == Outcome::Forwarded;
         let proves_nothing = passed && (seen.reply || seen.event == Event::TraceBeforePolicy);
         if proves_nothing || self.is_too_old(seen.span) {
             return None;
         }
         let has_twin = matches!(seen.outcome, Outcome::Denied(denial) if denial != Denial::Request);
-        let entry = self.entry(&seen);
+        let entry = self.entry(between, seen);
         if let Some(packet) = seen.packet_number.filter(|_| has_twin && seen.weight == 1) {
             let time = seen.span.map(|(time, _)| time);
             if let Some(twin) = self.twins.meet(packet, seen.event, time, entry) {
-                return self.count_twin(&seen, entry, twin);
+                return self.count_twin(seen, entry, twin);
             }
         }
-        let weight = seen.weight;
-        let counted = &mut self.entries[entry];
-        counted.count = counted.count.saturating_add(weight);
-        counted.see(&seen);
+        self.add_to(entry, seen.weight, seen);
         Some(entry)
+    }
+
+    fn add_to(&mut self, entry: usize, weight: u64, seen: &Seen) {
+        let enough = self.keep.min_count.max(1);
+        let counted = &mut self.entries[entry];
+        let before = counted.count;
+        counted.count = before.saturating_add(weight);
+        counted.see(seen);
+        self.kept += usize::from(before < enough && counted.count >= enough);
     }
 
     /// The second record of a packet: where it knows better whose policy it
@@ -183,9 +144,7 @@ impl Tally {
         }
         let before = &mut self.entries[twin.entry];
         before.count = before.count.saturating_sub(1);
-        let counted = &mut self.entries[entry];
-        counted.count = counted.count.saturating_add(1);
-        counted.see(seen);
+        self.add_to(entry, 1, seen);
         Some(entry)
     }
 
@@ -194,17 +153,17 @@ impl Tally {
     }
 
     /// The entry that a record belongs to, made if it is new.
-    fn entry(&mut self, seen: &Seen) -> usize {
+    fn entry(&mut self, [source, destination]: Between, seen: &Seen) -> usize {
         let packet = match (seen.reply, seen.packet, seen.source_port) {
             (true, Packet::Port(transport, _), Some(port)) => Packet::Port(transport, port),
             _ => seen.packet,
         };
         let key = Key {
-            source: seen.source,
-            destination: seen.destination,
+            source,
+            destination,
             packet,
             outcome: self.outcomes.number(&seen.outcome),
-            request: self.requests.number(&seen.request),
+            request: seen.request.as_deref().map(|request| self.requests.number(request)),
             side: seen.side,
             reply: seen.reply,
         };
@@ -228,12 +187,12 @@ impl Tally {
     fn add_details(
         &mut self,
         entry: usize,
-        denied_by: impl FnOnce() -> Vec<ObjectName>,
+        denied_by: &[ObjectName],
         examples: impl IntoIterator<Item = (u32, u64)>,
     ) {
         let entry = &mut self.entries[entry];
-        if entry.denied_by.is_empty() {
-            entry.denied_by = denied_by();
+        if entry.denied_by.is_empty() && !denied_by.is_empty() {
+            entry.denied_by = denied_by.to_vec();
         }
         let mut free = entry.examples.iter_mut().filter(|(_, line)| *line == 0);
         for (example, slot) in examples.into_iter().zip(&mut free) {
@@ -269,14 +228,41 @@ impl Entry {
     }
 }
 
+fn seen(flow: &Flow) -> Seen {
+    Seen {
+        packet: flow.packet,
+        source_port: flow.source_port,
+        outcome: flow.outcome.clone(),
+        request: flow.request.clone().map(Box::new),
+        side: flow.side,
+        reply: flow.reply,
+        event: Event::Unstated,
+        weight: 1,
+        span: None,
+        packet_number: None,
+    }
+}
+
 impl Sink for Tally {
+    type Shared = EndTexts;
+    type Known = Vec<EndId>;
+    type Digest = Digest;
+
     fn input(&mut self, name: &str) {
         self.current = self.input_number(name);
         self.twins.clear();
     }
 
-    fn message(&mut self, message: &Message<'_>, origin: Origin) -> Result<(), Refused> {
-        self.add_message(message, self.current, origin.line)
+    fn digest(ends: &mut EndTexts, message: &Message<'_>) -> Result<Digest, Refused> {
+        Digest::of(ends, message)
+    }
+
+    fn know(&mut self, ends: EndTexts) -> Vec<EndId> {
+        self.ends.ids_of_texts(ends)
+    }
+
+    fn message(&mut self, known: &Vec<EndId>, digest: Digest, origin: Origin) {
+        self.add_digest(known, &digest, origin);
     }
 
     fn record(&mut self, record: Record) {

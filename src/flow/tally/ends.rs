@@ -1,11 +1,15 @@
 //! The ends of flows, each kept once. Pods with the same labels are one end, as
 //! they are to policy; outside addresses stay apart by name, else by address.
 
+use std::borrow::Cow;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use crate::flow::Endpoint;
+use super::digest::EndTexts;
+use crate::flow::hubble::read_end;
+use crate::flow::{Endpoint, ObjectName, Workload};
 use crate::label::{self, Label};
 
 /// How many raw texts of ends are remembered before starting anew.
@@ -15,47 +19,61 @@ const CACHED_TEXTS: usize = 8192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct EndId(u32);
 
+/// What finds the text that an end is written as: its hash and the lengths of its parts.
+pub(super) type TextKey = (u64, [usize; 4]);
+
 /// All ends that were seen.
 #[derive(Default)]
 pub(crate) struct Ends {
     /// The first endpoint of each class, as an example of it.
     examples: Vec<Endpoint>,
-    by_class: FxHashMap<Endpoint, EndId>,
-    by_text: FxHashMap<Box<str>, EndId>,
+    /// By the hash of what tells an end from others, or the next number that is free.
+    by_class: FxHashMap<u64, EndId>,
+    by_text: FxHashMap<TextKey, (Box<str>, EndId)>,
 }
 
 impl Ends {
     /// The end that an endpoint belongs to.
-    pub(crate) fn id(&mut self, endpoint: &Endpoint) -> EndId {
-        let class = class(endpoint);
-        if let Some(&id) = self.by_class.get(&class) {
-            return id;
+    pub(crate) fn id(&mut self, endpoint: Cow<'_, Endpoint>) -> EndId {
+        let class = class(&endpoint);
+        let mut hash = FxBuildHasher.hash_one(&class);
+        while let Some(&id) = self.by_class.get(&hash) {
+            if self::class(self.example(id)) == class {
+                return id;
+            }
+            hash = hash.wrapping_add(1);
         }
         let id = EndId(u32::try_from(self.examples.len()).unwrap_or(u32::MAX));
-        self.examples.push(endpoint.clone());
-        self.by_class.insert(class, id);
+        self.by_class.insert(hash, id);
+        self.examples.push(endpoint.into_owned());
         id
     }
 
-    /// The end that is written as `text`, read by `parse` if the text is new.
-    ///
-    /// # Errors
-    ///
-    /// What `parse` answers.
-    pub(crate) fn id_of_text<E>(
-        &mut self,
-        text: &str,
-        parse: impl FnOnce() -> Result<Endpoint, E>,
-    ) -> Result<EndId, E> {
-        if let Some(&id) = self.by_text.get(text) {
-            return Ok(id);
+    /// The ends of a block.
+    pub(super) fn ids_of_texts(&mut self, mut texts: EndTexts) -> Vec<EndId> {
+        let mut ids = Vec::with_capacity(texts.len());
+        for place in 0..texts.len() {
+            let endpoint = texts.take_endpoint(place);
+            let read = || endpoint.or_else(|| read_end(texts.texts_of(place)?).ok());
+            let (key, text) = texts.whole(place);
+            ids.push(self.id_of_text(key, text, read));
         }
-        let id = self.id(&parse()?);
+        ids
+    }
+
+    /// The end that is written as `text`, read if that text is new.
+    fn id_of_text(&mut self, key: TextKey, text: &str, read: impl FnOnce() -> Option<Endpoint>) -> EndId {
+        if let Some((known, id)) = self.by_text.get(&key)
+            && **known == *text
+        {
+            return *id;
+        }
+        let id = self.id(Cow::Owned(read().unwrap_or_default()));
         if self.by_text.len() >= CACHED_TEXTS {
             self.by_text.clear();
         }
-        self.by_text.insert(text.into(), id);
-        Ok(id)
+        self.by_text.insert(key, (text.into(), id));
+        id
     }
 
     /// The first endpoint that was seen of an end.
@@ -70,42 +88,50 @@ impl Ends {
 }
 
 /// What of an endpoint tells it from others.
-fn class(endpoint: &Endpoint) -> Endpoint {
-    let service = endpoint.service.clone();
+#[derive(Default, PartialEq, Eq, Hash)]
+struct Class<'a> {
+    labels: Cow<'a, [Label]>,
+    namespace: Option<&'a str>,
+    workload: Option<&'a Workload>,
+    pod: Option<&'a str>,
+    names: &'a [Box<str>],
+    ip: Option<IpAddr>,
+    identity: Option<u32>,
+    service: Option<&'a ObjectName>,
+}
+
+fn class(endpoint: &Endpoint) -> Class<'_> {
+    let service = endpoint.service.as_ref();
     if endpoint.labels.is_empty() {
-        return Endpoint { service, ..class_without_labels(endpoint) };
+        return Class { service, ..class_without_labels(endpoint) };
     }
-    let labelled = |labels| Endpoint {
-        labels,
-        namespace: endpoint.namespace.clone().filter(|_| namespace_label(endpoint).is_none()),
-        service: service.clone(),
-        ..Endpoint::default()
+    let labelled = Class {
+        labels: Cow::Borrowed(&endpoint.labels),
+        namespace: endpoint.namespace.as_deref().filter(|_| namespace_label(endpoint).is_none()),
+        service,
+        ..Class::default()
     };
     if !is_outside(endpoint) {
-        return labelled(endpoint.labels.clone());
+        return labelled;
     }
     if endpoint.names.is_empty() {
-        return Endpoint { ip: endpoint.ip, ..labelled(endpoint.labels.clone()) };
+        return Class { ip: endpoint.ip, ..labelled };
     }
     // One name has many addresses, and each brings its own `cidr:` label.
     let labels = endpoint.labels.iter().filter(|label| label.source.as_ref() != "cidr").cloned().collect();
-    Endpoint { names: endpoint.names.clone(), ..labelled(labels) }
+    Class { names: &endpoint.names, labels, ..labelled }
 }
 
-fn class_without_labels(endpoint: &Endpoint) -> Endpoint {
-    let namespace = endpoint.namespace.clone();
+fn class_without_labels(endpoint: &Endpoint) -> Class<'_> {
+    let namespace = endpoint.namespace.as_deref();
     match endpoint {
         Endpoint { workload: Some(workload), .. } => {
-            Endpoint { namespace, workload: Some(workload.clone()), ..Endpoint::default() }
+            Class { namespace, workload: Some(workload), ..Class::default() }
         }
-        Endpoint { pod: Some(pod), .. } => {
-            Endpoint { namespace, pod: Some(pod.clone()), ..Endpoint::default() }
-        }
-        Endpoint { names, .. } if !names.is_empty() => {
-            Endpoint { names: names.clone(), ..Endpoint::default() }
-        }
-        Endpoint { ip: Some(ip), .. } => Endpoint { ip: Some(*ip), ..Endpoint::default() },
-        _ => Endpoint { namespace, identity: endpoint.identity, ..Endpoint::default() },
+        Endpoint { pod: Some(pod), .. } => Class { namespace, pod: Some(pod), ..Class::default() },
+        Endpoint { names, .. } if !names.is_empty() => Class { names, ..Class::default() },
+        Endpoint { ip: Some(ip), .. } => Class { ip: Some(*ip), ..Class::default() },
+        _ => Class { namespace, identity: endpoint.identity, ..Class::default() },
     }
 }
 
@@ -164,25 +190,27 @@ mod tests {
     #[test]
     fn pods_with_the_same_labels_are_one_end() {
         let mut ends = Ends::default();
-        let first = ends.id(&pod("web-1", [10, 0, 0, 1]));
-        assert_eq!(ends.id(&pod("web-2", [10, 0, 0, 2])), first);
+        let first = ends.id(Cow::Owned(pod("web-1", [10, 0, 0, 1])));
+        assert_eq!(ends.id(Cow::Owned(pod("web-2", [10, 0, 0, 2]))), first);
         assert_eq!(ends.example(first).pod.as_deref(), Some("web-1"));
     }
 
     #[test]
     fn addresses_outside_are_apart_by_name_else_by_address() {
         let mut ends = Ends::default();
-        let bare = ends.id(&outside([192, 0, 2, 1], &[]));
-        assert_ne!(ends.id(&outside([192, 0, 2, 2], &[])), bare);
-        let named = ends.id(&outside([192, 0, 2, 1], &["a.example"]));
+        let bare = ends.id(Cow::Owned(outside([192, 0, 2, 1], &[])));
+        assert_ne!(ends.id(Cow::Owned(outside([192, 0, 2, 2], &[]))), bare);
+        let named = ends.id(Cow::Owned(outside([192, 0, 2, 1], &["a.example"])));
         assert_ne!(named, bare);
-        assert_eq!(ends.id(&outside([192, 0, 2, 2], &["a.example"])), named);
+        assert_eq!(ends.id(Cow::Owned(outside([192, 0, 2, 2], &["a.example"]))), named);
     }
 
     #[test]
-    fn a_text_is_parsed_once() {
+    fn a_text_is_read_once() {
         let mut ends = Ends::default();
-        let id = ends.id_of_text("web", || Ok::<_, ()>(pod("web-1", [10, 0, 0, 1])));
-        assert_eq!(ends.id_of_text("web", || Err(())), id);
+        let key = (1, [3, 0, 0, 0]);
+        let id = ends.id_of_text(key, "web", || Some(pod("web-1", [10, 0, 0, 1])));
+        assert_eq!(ends.id_of_text(key, "web", || None), id);
+        assert_ne!(ends.id_of_text(key, "api", || None), id, "hashes may be equal");
     }
 }

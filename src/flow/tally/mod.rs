@@ -2,7 +2,9 @@
 //! distinct flows, not with the records.
 
 mod count;
+mod digest;
 mod ends;
+mod follow;
 mod names;
 mod repeats;
 #[cfg(test)]
@@ -17,6 +19,7 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::ends::{EndId, Ends};
+pub use self::follow::follow;
 use self::names::{Answers, Identities};
 use self::repeats::{Twins, Uuids};
 use super::input::Input;
@@ -75,7 +78,7 @@ struct Key {
     /// Of replies, the port of the server that answers.
     packet: Packet,
     outcome: u32,
-    request: u32,
+    request: Option<u32>,
     side: Option<Side>,
     reply: bool,
 }
@@ -106,13 +109,14 @@ pub struct Tally {
     current: u32,
     ends: Ends,
     outcomes: Interned<Outcome>,
-    requests: Interned<Option<Request>>,
+    requests: Interned<Request>,
     index: FxHashMap<Key, usize>,
     entries: Vec<Entry>,
+    /// How many of them were seen often enough.
+    kept: usize,
     answers: Answers,
     uuids: Uuids,
     twins: Twins,
-    text: String,
 }
 
 /// Values by number.
@@ -154,6 +158,11 @@ impl Tally {
         self.entries.len()
     }
 
+    /// How many distinct flows were seen often enough to be kept.
+    pub(crate) fn kept_count(&self) -> usize {
+        self.kept
+    }
+
     /// Counts one record of the input that is called `input`. Records that
     /// prove nothing about policy are passed over.
     pub fn add(&mut self, record: &Record, input: &str) {
@@ -181,7 +190,7 @@ impl Tally {
             source_port: entry.source_port,
             outcome: self.outcomes.get(entry.key.outcome).clone(),
             side: entry.key.side,
-            request: self.requests.get(entry.key.request).clone(),
+            request: entry.key.request.map(|request| self.requests.get(request).clone()),
             denied_by: entry.denied_by.clone(),
             reply: entry.key.reply,
         }

@@ -1,4 +1,7 @@
+use std::collections::VecDeque;
 use std::io::Cursor;
+
+use std::ops::ControlFlow;
 
 use super::*;
 use crate::flow::Denial;
@@ -237,4 +240,45 @@ fn two_logs_read_together_equal_their_rows_read_together() {
     merged.merge(&rows_b);
     assert_eq!(written(&merged), written(&together));
     assert_eq!(rows.summary.broken_lines(), 0);
+}
+
+/// A pipe into which one text after the other is written.
+struct Pipe(VecDeque<Vec<u8>>);
+
+impl std::io::Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some(mut text) = self.0.pop_front() else { return Ok(0) };
+        let rest = text.split_off(text.len().min(buffer.len()));
+        if !rest.is_empty() {
+            self.0.push_front(rest);
+        }
+        buffer[..text.len()].copy_from_slice(&text);
+        Ok(text.len())
+    }
+}
+
+fn followed(parts: Vec<String>, keep: Keep, wanted: usize) -> (Vec<Vec<u64>>, Tally) {
+    let mut looks = Vec::new();
+    let input =
+        Input::Stream("pipe".into(), Box::new(Pipe(parts.into_iter().map(String::into_bytes).collect())));
+    let tally = follow(vec![input], keep, &mut |tally| {
+        looks.push(tally.distinct().iter().map(|distinct| distinct.count).collect());
+        if looks.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    (looks, tally)
+}
+
+#[test]
+fn a_log_that_goes_on_is_looked_at_when_a_flow_has_become_frequent_enough() {
+    let verdict = |micros| Packets { micros, source_port: 40000 + micros as u16, ..PACKET }.line();
+    let other = Packets { port: 81, ..PACKET }.line();
+    let (half, rest) = other.split_at(other.len() / 2);
+    let parts = || vec![verdict(1) + &verdict(2), verdict(3), half.to_owned(), rest.to_owned(), verdict(4)];
+    let (looks, tally) = followed(parts(), Keep::default(), 9);
+    assert_eq!(looks, [vec![2], vec![3, 1]], "what is told once is not looked at again");
+    assert_eq!((tally.summary.records, tally.distinct()[0].examples[0].input.as_str()), (5, "pipe"));
+    let (looks, _) = followed(parts(), Keep { min_count: 3, ..Keep::default() }, 9);
+    assert_eq!(looks, [vec![3]]);
+    let (looks, tally) = followed(parts(), Keep::default(), 1);
+    assert_eq!((looks.len(), tally.summary.records), (1, 2), "nobody wants more");
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use regex::Regex;
 
-use super::host::{Host, Identity};
+use super::host::{Host, Identity, known};
 use crate::flow::record::{Event, Record};
 use crate::flow::{Endpoint, Flow, reason};
 use crate::traffic::{IcmpFamily, Packet, Side, Transport};
@@ -56,8 +56,8 @@ pub(crate) fn read_message(message: &str, object: &Object<'_>, time: Option<Time
         _ => Packet::Other(None),
     };
     let object = Endpoint {
-        namespace: object.namespace.map(Into::into),
-        pod: object.name.map(Into::into),
+        namespace: object.namespace.and_then(known),
+        pod: object.name.and_then(known),
         ..Endpoint::default()
     };
     let peer = peer(part("peer").trim_end_matches('.'), part("ip"));

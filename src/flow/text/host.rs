@@ -106,15 +106,21 @@ fn end(name: &str, identity: Identity) -> Endpoint {
         return Endpoint { ip: Some(ip), ..end };
     }
     match name.split_once('/') {
-        Some((namespace, name)) if reserved => {
-            let service = ObjectName { namespace: Some(namespace.into()), name: name.into() };
-            Endpoint { service: Some(service), ..end }
-        }
-        Some((namespace, pod)) => {
-            Endpoint { namespace: Some(namespace.into()), pod: Some(pod.into()), ..end }
-        }
+        Some(_) if reserved => Endpoint { service: object_name(name), ..end },
+        Some((namespace, pod)) => Endpoint { namespace: known(namespace), pod: known(pod), ..end },
         None => Endpoint { names: dns_names(name), ..end },
     }
+}
+
+/// `namespace/name`, or the name alone.
+pub(crate) fn object_name(text: &str) -> Option<ObjectName> {
+    let (namespace, name) = text.split_once('/').unwrap_or(("", text));
+    known(name).map(|name| ObjectName { namespace: known(namespace), name })
+}
+
+/// A word, unless nothing is written.
+pub(super) fn known(word: &str) -> Option<Box<str>> {
+    (!word.is_empty()).then(|| word.into())
 }
 
 /// Names with a dot in them: others are masked addresses or nothing at all.
@@ -157,6 +163,8 @@ mod tests {
         assert_eq!(named.end.names, ["a.example".into(), "b.example".into()]);
         assert_eq!(read("10.1.2.3:80(http)", "").port, Some(80));
         assert_eq!(read("", "unknown"), Host::default());
+        let half = read("shop/:80", "").end;
+        assert_eq!((half.namespace.as_deref(), half.pod), (Some("shop"), None));
     }
 
     #[test]

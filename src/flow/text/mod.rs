@@ -9,6 +9,7 @@ mod observed;
 pub(super) mod table;
 mod when;
 
+pub(super) use host::object_name;
 pub(super) use when::Clock;
 
 use super::record::{Record, Unjudged};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::host::Host;
+use super::host::{Host, object_name};
 use crate::flow::record::{Event, Record, Unjudged};
 use crate::flow::reply::{self, Flags};
 use crate::flow::{Denial, Flow, ObjectName, Outcome, Request, reason};
@@ -87,8 +87,10 @@ impl Observed<'_> {
             (_, Event::Other) | ("TRACED" | "TRANSLATED", _) => Err(Unjudged::NotPackets),
             ("FORWARDED" | "REDIRECTED" | "ALLOWED", _) => Ok(Outcome::Forwarded),
             ("AUDIT" | "AUDITED", _) => Ok(Outcome::Audited),
-            ("DROPPED", Event::Proxy) if self.kind.contains("-response") => Err(Unjudged::Response),
-            ("DROPPED", Event::Proxy) => Ok(Outcome::Denied(Denial::Request)),
+            ("DROPPED" | "DENIED", Event::Proxy) if self.kind.contains("-response") => {
+                Err(Unjudged::Response)
+            }
+            ("DROPPED" | "DENIED", Event::Proxy) => Ok(Outcome::Denied(Denial::Request)),
             ("ERROR", _) => Ok(Outcome::NotPolicy(reason::PROXY_ERROR.into())),
             ("DENIED", _) => Ok(Outcome::Denied(self.denial())),
             ("DROPPED", _) => Ok(reason::outcome_of_text(self.kind)),
@@ -168,13 +170,8 @@ fn answered_name(summary: &str) -> Option<&str> {
 
 /// `name (Kind), name (Kind)`.
 fn policies(by: &str) -> Vec<ObjectName> {
-    let names = by.split(", ").filter_map(|item| item.split(' ').next()).filter(|name| !name.is_empty());
-    let mut names: Vec<ObjectName> = names
-        .map(|name| match name.split_once('/') {
-            Some((namespace, name)) => ObjectName { namespace: Some(namespace.into()), name: name.into() },
-            None => ObjectName { namespace: None, name: name.into() },
-        })
-        .collect();
+    let names = by.split(", ").filter_map(|item| item.split(' ').next());
+    let mut names: Vec<ObjectName> = names.filter_map(object_name).collect();
     names.sort();
     names
 }
