@@ -270,6 +270,9 @@ fn last_line(suggestion: &Suggestion, unsafe_taken: bool) -> String {
     if unsafe_ones > 0 && !unsafe_taken {
         parts.push(format!("{unsafe_ones} more with --unsafe-fixes"));
     }
+    if tally.postponed > 0 {
+        parts.push(format!("{} for the next run, as they do not go together with these", tally.postponed));
+    }
     if tally.unmended > 0 {
         parts.push(format!("{} without a safe fix", count(tally.unmended as u64, "flow")));
     }

@@ -97,7 +97,7 @@ impl<'m, 's> Scene<'m, 's> {
         let inventory = &self.model.inventory;
         let observed: Vec<IdentityId> = self.engine.identities().collect();
         for workload in inventory.workloads().filter(|workload| !workload.host_network) {
-            if observed.iter().any(|&id| self.may_be(id, workload)) {
+            if workload.origin == Origin::Likely && observed.iter().any(|&id| self.may_be(id, workload)) {
                 continue;
             }
             let labels = identity_labels(workload, inventory, cluster);
@@ -130,8 +130,7 @@ impl<'m, 's> Scene<'m, 's> {
         let identity = self.engine.identity(id);
         let own = |key: &str| label(identity, "k8s", key);
         let differs = |(key, value): &(Box<str>, Box<str>)| own(key).is_some_and(|own| *own != **value);
-        workload.origin == Origin::Likely
-            && workload.namespace.as_deref() == own(NAMESPACE)
+        workload.namespace.as_deref() == own(NAMESPACE)
             && workload.pod_labels.iter().any(|(key, value)| own(key) == Some(value))
             && !workload.pod_labels.iter().any(differs)
     }

@@ -6,7 +6,7 @@ use super::Fix;
 use super::candidate::{Candidate, Operator};
 use super::prove::Prover;
 use crate::diagnose::{Miss, NearMiss, Scene, near_misses};
-use crate::finding::{Label, Safety};
+use crate::finding::Label;
 use crate::gitops::{is_archived, is_mentioned};
 use crate::manifest::objects;
 use crate::policy::{Policy, cidr_group, is_policy};
@@ -24,19 +24,13 @@ pub(super) fn list(prover: &Prover<'_, '_, '_>, near: &NearMiss<'_, '_>) -> Opti
         return None;
     }
     let title = policy.title();
+    let edits = vec![(file, entry(kustomization, path)?)];
+    let blame = Label { span: policy.place(), text: "would admit it, but nothing applies it".to_owned() };
     Some(Candidate {
-        operator: Operator::ListPolicy,
-        cause: "not-applied",
-        edits: vec![(file, entry(kustomization, path)?)],
-        new_files: Vec::new(),
-        blame: Label { span: policy.place(), text: "would admit it, but nothing applies it".to_owned() },
         related: vec![Label { span: left_out.place, text: format!("does not list {path}") }],
         why: format!("{title} would admit it, but {}, so it never reaches the cluster", left_out.why),
         title: format!("list {path} in {}", prover.sources[file].name),
-        evidence: None,
-        safety: Safety::Safe,
-        corrects: true,
-        assumption: None,
+        ..Candidate::correction(Operator::ListPolicy, "not-applied", edits, blame)
     })
 }
 

@@ -9,6 +9,7 @@ mod correct;
 mod create;
 mod dns;
 mod elsewhere;
+mod fix;
 mod listing;
 mod manner;
 mod place;
@@ -24,8 +25,9 @@ use add::Additions;
 pub use candidate::{Assumption, Candidate, NewFile, Operator};
 use correct::Case;
 pub use elsewhere::{Fate, Spread};
+pub use fix::Fix;
 pub use listing::not_applied;
-pub use prove::{Disproof, Opened, Proven, Prover};
+pub use prove::{Disproof, Opened, Proven, Prover, Together};
 use want::Want;
 
 use crate::diagnose::{Gap, Miss, NearMiss, Scene, near_misses};
@@ -44,26 +46,6 @@ pub enum Prefer {
     Correct,
     /// Values are corrected only where nothing can be added.
     Add,
-}
-
-/// One fix: edits that belong together because they serve the same drops.
-#[derive(Debug)]
-pub struct Fix {
-    /// Its parts, the most telling first.
-    pub parts: Vec<Proven>,
-}
-
-impl Fix {
-    /// The drops that it mends, in order.
-    pub fn drops(&self) -> BTreeSet<usize> {
-        self.parts.iter().flat_map(|part| &part.mends).map(|gap| gap.drop).collect()
-    }
-
-    /// How far it may be trusted: as far as the least of its parts.
-    pub fn safety(&self) -> Safety {
-        let least = self.parts.iter().map(|part| part.candidate.safety).max();
-        least.unwrap_or(Safety::Safe)
-    }
 }
 
 /// A denied side for which there is no fix, and why.
@@ -355,28 +337,10 @@ impl<'m, 's> Planner<'_, 'm, 's> {
         for &gap in &self.open {
             self.unmended.push(Unmended { gap, why: NoFix::Nothing });
         }
-        // Where the fix of a drop lies; fixes that turn out to be one are moved together.
-        let mut fixes: Vec<Fix> = Vec::new();
-        let mut of_drop: BTreeMap<usize, usize> = BTreeMap::new();
-        for proven in self.chosen {
-            let linked: BTreeSet<usize> =
-                proven.mends.iter().filter_map(|gap| of_drop.get(&gap.drop).copied()).collect();
-            let into = linked.first().copied().unwrap_or(fixes.len());
-            let mut parts: Vec<Proven> = Vec::new();
-            for &index in &linked {
-                parts.append(&mut fixes[index].parts);
-            }
-            parts.push(proven);
-            for gap in parts.iter().flat_map(|part| &part.mends) {
-                of_drop.insert(gap.drop, into);
-            }
-            match fixes.get_mut(into) {
-                Some(fix) => fix.parts = parts,
-                None => fixes.push(Fix { parts }),
-            }
-        }
-        fixes.retain(|fix| !fix.parts.is_empty());
-        fixes.sort_by_key(|fix| fix.parts[0].mends.first().copied());
+        let mut groups = fix::by_drop(std::mem::take(&mut self.chosen));
+        groups.sort_by_key(|parts| parts[0].mends.first().copied());
+        let is_wanted = |opened: &Opened| self.is_wanted_otherwise(*opened);
+        let fixes = groups.into_iter().map(|parts| Fix::new(self.prover, parts, is_wanted)).collect();
         Plan { fixes, unmended: self.unmended }
     }
 }

@@ -1,28 +1,20 @@
 //! What is told of a fix, and of a drop that nothing mends.
 
-use std::collections::BTreeSet;
-
 use super::Teller;
 use crate::diagnose::Gap;
 use crate::engine::IdentityId;
 use crate::finding::{Finding, Fix, Label, Note, Severity};
 use crate::policy::Namespace;
-use crate::repair::{self, NoFix, Opened, identity_name};
+use crate::repair::{self, NoFix, identity_name};
 use crate::source::Span;
 
 impl Teller<'_, '_, '_, '_> {
-    /// The finding of a fix, and whether its parts hold together.
-    pub(super) fn fix(&self, fix: &repair::Fix) -> (Finding, bool) {
+    pub(super) fn fix(&self, fix: &repair::Fix) -> Finding {
         let first = &fix.parts[0];
         let drops: Vec<usize> = fix.drops().into_iter().collect();
-        let files = match fix.parts.as_slice() {
-            [part] => Ok(part.files.clone()),
-            parts => self.prover.prove_together(parts.iter()),
-        };
-        let proven = files.is_ok();
         let titles: Vec<&str> = fix.parts.iter().map(|part| part.candidate.title.as_str()).collect();
         let title = titles.join("; ");
-        let safety = fix.safety();
+        let (together, safety) = (fix.together.as_ref().ok(), fix.safety);
         let mut notes = vec![Note { heading: "why", text: self.why(fix) }];
         notes.push(Note { heading: "seen", text: self.seen(&drops) });
         notes.push(Note {
@@ -36,7 +28,7 @@ impl Teller<'_, '_, '_, '_> {
                 .map(|text| Note { heading: "for", text }),
         );
         notes.extend(self.namespace(first.candidate.blame.span, first.mends.first()));
-        notes.push(Note { heading: "proof", text: self.proof(fix, proven) });
+        notes.push(Note { heading: "proof", text: self.proof(fix) });
         notes.extend(self.elsewhere(fix, &drops));
         let others = fix.parts.iter().flat_map(|part| &part.alternatives).take(self.wishes.alternatives);
         notes.extend(others.map(|text| Note { heading: "else", text: text.clone() }));
@@ -44,16 +36,15 @@ impl Teller<'_, '_, '_, '_> {
             fix.parts.iter().skip(1).map(|part| part.candidate.blame.clone()).collect();
         related.extend(fix.parts.iter().flat_map(|part| part.candidate.related.clone()));
         related.extend(repair::not_applied(self.scene, fix));
-        let finding = Finding {
+        Finding {
             id: first.candidate.cause,
             severity: Severity::Error,
             title: self.title(drops[0], first.mends.iter().map(|gap| gap.side).next(), drops.len() - 1),
             primary: Some(first.candidate.blame.clone()),
             related,
             notes,
-            fix: Some(Fix { title, safety, files: files.unwrap_or_default() }),
-        };
-        (finding, proven)
+            fix: Some(Fix { title, safety, files: together.map_or(Vec::new(), |own| own.files.clone()) }),
+        }
     }
 
     /// Where the namespace of the blamed policy comes from, if not from its own text.
@@ -91,18 +82,13 @@ impl Teller<'_, '_, '_, '_> {
     fn opens(&self, fix: &repair::Fix, drops: &[usize]) -> String {
         let mut wanted: Vec<String> = drops.iter().map(|&drop| self.flow(&self.scene.drops[drop])).collect();
         wanted.dedup();
-        let alike: BTreeSet<&String> = fix.parts.iter().flat_map(|part| &part.spread.alike).collect();
         let mut wanted = listed(&wanted);
+        let Ok(together) = &fix.together else { return wanted };
+        let alike: Vec<String> = together.spread.alike.iter().cloned().collect();
         if !alike.is_empty() {
-            let alike: Vec<String> = alike.into_iter().cloned().collect();
             wanted.push_str(&format!(", and the same in {}", listed(&alike)));
         }
-        let mut surplus: Vec<Opened> =
-            fix.parts.iter().flat_map(|part| part.opened.iter().copied()).collect();
-        surplus.sort_unstable();
-        surplus.dedup();
-        let elsewhere = fix.parts.iter().flat_map(|part| part.spread.surplus.iter().cloned());
-        let elsewhere: Vec<String> = elsewhere.collect();
+        let (surplus, elsewhere) = (&together.opened, &together.spread.surplus);
         if surplus.is_empty() && elsewhere.is_empty() {
             // L7 rules hold for every peer of their element.
             let asked = drops.iter().any(|&drop| self.scene.drops[drop].distinct.flow.request.is_some());
@@ -114,7 +100,7 @@ impl Teller<'_, '_, '_, '_> {
             .iter()
             .map(|o| format!("{} → {} {}", name(o.source), name(o.destination), o.packet))
             .collect();
-        also.extend(elsewhere);
+        also.extend(elsewhere.iter().cloned());
         also.dedup();
         let own_word = if fix.parts.iter().all(|part| part.candidate.corrects) {
             ", which the policy says already"
@@ -124,13 +110,12 @@ impl Teller<'_, '_, '_, '_> {
         format!("{wanted}; and also {}{own_word}", listed(&also))
     }
 
-    fn proof(&self, fix: &repair::Fix, proven: bool) -> String {
-        if !proven {
+    fn proof(&self, fix: &repair::Fix) -> String {
+        let Ok(together) = &fix.together else {
             return "its parts do not hold together; nothing is changed".to_owned();
-        }
-        let guarded: usize = fix.parts.iter().map(|part| part.guarded).sum();
+        };
         let passes = if fix.drops().len() == 1 { "the flow passes" } else { "the flows pass" };
-        let kept = match guarded {
+        let kept = match together.guarded {
             0 => "no flow that was seen to pass is concerned".to_owned(),
             1 => "1 flow that passed still passes".to_owned(),
             guarded => format!("{guarded} flows that passed still pass"),

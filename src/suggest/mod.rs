@@ -10,13 +10,15 @@ pub use elsewhere::where_dropped;
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashSet;
+
 use crate::diagnose::{Aside, Observed, Reason, Scene, sort_out};
 use crate::engine;
 use crate::finding::{FileChange, Finding, Safety};
 use crate::flow::Distinct;
 use crate::model::Model;
 use crate::naming;
-use crate::repair::{self, Plan, Prefer, Prover, identity_name};
+use crate::repair::{self, Opened, Plan, Prefer, Prover, identity_name};
 use crate::source::Sources;
 use crate::traffic::Side;
 use crate::yaml::Tree;
@@ -56,6 +58,8 @@ pub struct Tally {
     pub fixes: usize,
     /// Fixes that are only told, because their intent is a guess.
     pub withheld: usize,
+    /// Fixes that do not go together with the accepted ones: the next run has them.
+    pub postponed: usize,
     /// Distinct drops that policy caused and nothing mends.
     pub unmended: usize,
     /// Distinct drops that policy did not cause or that no allow mends, by kind.
@@ -98,20 +102,20 @@ impl Teller<'_, '_, '_, '_> {
         let mut outcome = Suggestion::default();
         let mut accepted: Vec<repair::Fix> = Vec::new();
         for fix in plan.fixes {
-            let (finding, proven) = self.fix(&fix);
-            let wanted = proven && (self.wishes.unsafe_fixes || fix.safety() == Safety::Safe);
-            let packets = self.packets(&fix);
-            outcome.tally.drops += packets;
-            if wanted {
-                outcome.tally.mended += packets;
-                outcome.tally.fixes += 1;
+            outcome.findings.push(self.fix(&fix));
+            outcome.tally.drops += self.packets(&fix);
+            let trusted = self.wishes.unsafe_fixes || fix.safety == Safety::Safe;
+            if trusted && fix.together.is_ok() {
                 accepted.push(fix);
             } else {
                 outcome.tally.withheld += 1;
             }
-            outcome.findings.push(finding);
         }
+        outcome.tally.postponed = accepted.len();
         outcome.files = self.all_files(&mut accepted);
+        outcome.tally.postponed -= accepted.len();
+        outcome.tally.fixes = accepted.len();
+        outcome.tally.mended = accepted.iter().map(|fix| self.packets(fix)).sum();
         let mut unmended_drops: Vec<usize> = Vec::new();
         for unmended in &plan.unmended {
             if !unmended_drops.contains(&unmended.gap.drop) {
@@ -140,8 +144,15 @@ impl Teller<'_, '_, '_, '_> {
     /// The files with all accepted fixes; a fix that does not go together with
     /// the ones before it is left for the next run.
     fn all_files(&self, accepted: &mut Vec<repair::Fix>) -> Vec<FileChange> {
-        let together =
-            |fixes: &[repair::Fix]| self.prover.prove_together(fixes.iter().flat_map(|fix| &fix.parts));
+        let together = |fixes: &[repair::Fix]| {
+            let all = self.prover.prove_together(fixes.iter().flat_map(|fix| &fix.parts)).ok()?;
+            let known: FxHashSet<&Opened> = fixes
+                .iter()
+                .filter_map(|fix| fix.together.as_ref().ok())
+                .flat_map(|own| &own.opened)
+                .collect();
+            all.opened.iter().all(|flow| known.contains(flow)).then_some(all.files)
+        };
         let mut kept: Vec<repair::Fix> = Vec::new();
         let mut files = Vec::new();
         // Halves of what does not go together are tried in turn, so that one fix
@@ -151,8 +162,8 @@ impl Teller<'_, '_, '_, '_> {
             let before = kept.len();
             kept.append(&mut fixes);
             match together(&kept) {
-                Ok(all) => files = all,
-                Err(_) => {
+                Some(all) => files = all,
+                None => {
                     let mut first = kept.split_off(before);
                     if first.len() > 1 {
                         let second = first.split_off(first.len() / 2);

@@ -51,6 +51,19 @@ impl Proven {
     }
 }
 
+/// What several edits come to together.
+#[derive(Debug)]
+pub struct Together {
+    /// The files as they are with them, by name.
+    pub files: Vec<FileChange>,
+    /// What passes with them that nobody was seen to want.
+    pub opened: Vec<Opened>,
+    /// Where else they are edits, and what they open there.
+    pub spread: Spread,
+    /// How many flows that were seen to pass were judged again.
+    pub guarded: usize,
+}
+
 /// A flow that passes after an edit and did not before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Opened {
@@ -170,25 +183,26 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         Ok(Proven { candidate, files, mends, opened, spread, guarded, alternatives: Vec::new() })
     }
 
-    /// Proves again that several fixes together mend what each mends alone.
+    /// Proves again that several fixes together mend what each mends alone. What
+    /// they open is found anew: a flow that one admits at its source and another at
+    /// its destination is opened by neither alone.
     ///
     /// # Errors
     /// When together they would not.
     pub fn prove_together<'c>(
         &self,
         fixes: impl Iterator<Item = &'c Proven> + Clone,
-    ) -> Result<Vec<FileChange>, Disproof> {
+    ) -> Result<Together, Disproof> {
         let (edited, ()) = self.edited(fixes.clone().map(|fix| &fix.candidate), |_| ())?;
-        let fixes_again = fixes.clone();
-        for fix in fixes {
+        for fix in fixes.clone() {
             let mended = self.mended(&edited, &fix.mends, fix.candidate.assumption.as_ref());
             if mended.len() < fix.mends.len() {
                 return Err(Disproof::Useless);
             }
         }
-        self.guard(&edited)?;
-        self.spread(fixes_again.map(|fix| &fix.candidate), Vec::new())?;
-        Ok(edited.files)
+        let guarded = self.guard(&edited)?;
+        let (opened, spread) = self.spread(fixes.map(|fix| &fix.candidate), self.opened(&edited))?;
+        Ok(Together { files: edited.files, opened, spread, guarded })
     }
 
     /// What was seen to be wanted and not to pass.
