@@ -3,11 +3,15 @@
 //! the tree.
 
 mod delivery;
+mod inference;
+mod rendered;
 
 use std::path::PathBuf;
 
-use delivery::{Delivery, add_to_inventory, likely_workloads};
+use delivery::Delivery;
+pub use inference::Inference;
 use rayon::prelude::*;
+use rendered::{add_to_inventory, likely_workloads};
 
 use crate::engine::{self, Engine, Resolver, ServiceFacts};
 use crate::gitops;
@@ -31,6 +35,8 @@ pub struct Model<'s> {
     /// The first file that is not of the tree but `kubectl get` output.
     pub first_inventory: FileId,
     delivery: Delivery<'s>,
+    /// The files that are `kubectl get` output.
+    cluster: &'s [Tree<'s>],
     settings: Settings,
 }
 
@@ -40,8 +46,8 @@ pub fn parse_all(sources: &Sources) -> Vec<Tree<'_>> {
     files.into_par_iter().map(|(id, source)| parse(id, &source.text)).collect()
 }
 
-fn all_objects<'s>(trees: &'s [Tree<'s>]) -> Vec<Object<'s>> {
-    let read: Vec<Vec<Object<'s>>> = trees.par_iter().map(objects).collect();
+fn all_objects<'s>(trees: &[&'s Tree<'s>]) -> Vec<Object<'s>> {
+    let read: Vec<Vec<Object<'s>>> = trees.par_iter().map(|tree| objects(tree)).collect();
     read.into_iter().flatten().collect()
 }
 
@@ -51,7 +57,7 @@ pub struct Settings {
     /// The namespace of a policy that names none and gets none from the tree.
     pub default_namespace: String,
     /// Which of several overlays that cannot share a cluster is judged: the
-    /// first of these names, else the first overlay by name.
+    /// first that one of these names, else the first by name.
     pub variants: Vec<String>,
     /// The folder that Flux and Argo CD see as the root of the repository.
     pub root: PathBuf,
@@ -75,18 +81,38 @@ impl<'s> Model<'s> {
         settings: &Settings,
     ) -> Self {
         let (own, cluster) = trees.split_at(trees.len().min(first_inventory.0 as usize));
-        let delivery = Delivery::read(sources, own, first_around, settings);
+        let own: Vec<&Tree<'s>> = own.iter().collect();
+        let delivery = Delivery::read(sources, &own, first_around, settings);
+        Self::of(delivery, cluster, first_inventory, settings)
+    }
+
+    fn of(
+        delivery: Delivery<'s>,
+        cluster: &'s [Tree<'s>],
+        first_inventory: FileId,
+        settings: &Settings,
+    ) -> Self {
         let mut model = Self {
             policies: Vec::new(),
             inventory: Inventory::default(),
             groups: Vec::new(),
             first_inventory,
             delivery,
+            cluster,
             settings: settings.clone(),
         };
         model.take_tree();
-        all_objects(cluster).iter().for_each(|object| model.take_from_cluster(object));
+        let told: Vec<&Tree<'s>> = cluster.iter().collect();
+        all_objects(&told).iter().for_each(|object| model.take_from_cluster(object));
         model
+    }
+
+    /// What the tree says of the other clusters that it is for, each by the name
+    /// of the variant that is judged there in the place of its rival here.
+    pub fn others(&self) -> Vec<(Box<str>, Self)> {
+        let others = self.delivery.others();
+        let model = |delivery| Self::of(delivery, self.cluster, self.first_inventory, &self.settings);
+        others.map(|(name, delivery)| (name.into(), model(delivery))).collect()
     }
 
     fn take_tree(&mut self) {
@@ -146,14 +172,37 @@ impl<'s> Model<'s> {
         &self.delivery.tree().objects
     }
 
+    /// Those of them that take part: they were asked for, or are applied
+    /// together with something that was.
+    /// With each goes its place in [`Self::objects`].
+    pub fn counting_objects(&self) -> impl Iterator<Item = (usize, &Object<'s>)> {
+        self.objects().iter().enumerate().filter(|(at, _)| self.delivery.counts(*at))
+    }
+
+    /// Whether a file was asked for, and does not only lie around those that were.
+    pub fn is_asked_for(&self, file: FileId) -> bool {
+        self.delivery.is_asked_for(file)
+    }
+
+    /// Whether what lies around says something of what was asked for.
+    pub fn hangs_on_surroundings(&self) -> bool {
+        self.delivery.hangs_on_surroundings()
+    }
+
     /// What the tree does to its objects, with its faults.
     pub fn tree(&self) -> &gitops::Tree<'s> {
         self.delivery.tree()
     }
 
-    /// The overlay that is judged, where there are several that cannot share a cluster.
-    pub fn variant(&self) -> Option<&str> {
-        self.delivery.variant()
+    /// The overlays that are judged, each with those that cannot share a cluster with it.
+    pub fn variants(&self) -> Vec<(&str, Vec<&str>)> {
+        self.delivery.variants()
+    }
+
+    /// Whether somebody named an overlay that is judged.
+    pub fn variant_is_named(&self) -> bool {
+        let variants = self.variants();
+        self.settings.variants.iter().any(|wanted| variants.iter().any(|(name, _)| name == wanted))
     }
 
     /// What is wrong with the tree where that bears on policies that count.
@@ -171,6 +220,14 @@ impl<'s> Model<'s> {
     /// object of the same order in the file is now.
     pub fn policies_of<'t>(&self, tree: &'t Tree<'t>) -> Vec<Policy<'t>> {
         self.delivery.policies_of(tree, &self.settings)
+    }
+
+    /// All policies of the tree as they would be with the edited files among
+    /// `trees`: edits of kustomizations are followed.
+    pub fn policies_with<'t>(&self, sources: &Sources, trees: &[&'t Tree<'t>]) -> Vec<Policy<'t>> {
+        let delivery = self.delivery.edited(sources, trees, &self.settings);
+        let objects = delivery.tree().objects.iter().enumerate().filter(|(at, _)| delivery.counts(*at));
+        objects.flat_map(|(at, object)| delivery.policies(at, object, &self.settings)).collect()
     }
 
     /// Whether a policy stands in a file of the tree, where it can be edited.

@@ -17,7 +17,14 @@ pub fn element<'m, 's>(model: &'m Model<'s>, place: ElementPlace) -> Option<&'m 
 pub fn why_unknown(unknown: Unknown, model: &Model<'_>) -> String {
     let title =
         |policy: u32| model.policies.get(policy as usize).map_or(String::new(), |policy| policy.title());
+    let is_changed =
+        |policy: u32| model.policies.get(policy as usize).is_some_and(|policy| !policy.unsure.is_nothing());
     match unknown {
+        Unknown::Element(ElementPlace { policy, .. }) | Unknown::Rule { policy, .. }
+            if is_changed(policy) =>
+        {
+            format!("a patch changes {} in a way that is not evaluated", title(policy))
+        }
         Unknown::Labels(_) => "the labels of an end are not known".to_owned(),
         Unknown::Element(place) => {
             format!("a rule of {} hangs on a value that the manifests do not define", title(place.policy))

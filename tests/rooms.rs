@@ -93,6 +93,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "engine",
             "finding",
             "flow",
+            "gitops",
             "inventory",
             "label",
             "manifest",

@@ -9,9 +9,9 @@ use super::Streams;
 use super::config::{Config, ConfigError};
 use crate::engine::{self, Enforcement};
 use crate::flow::Input;
-use crate::gitops::FaultKind;
+use crate::gitops::{self, FaultKind};
 use crate::load::{self, Naming, Problem};
-use crate::model::{Model, Settings, parse_all};
+use crate::model::{Inference, Model, Settings, parse_all};
 use crate::report::visible::visible;
 use crate::source::{FileId, Sources};
 use crate::version::CiliumVersion;
@@ -41,6 +41,9 @@ pub(super) struct TreeArguments {
     /// Which of several overlays to judge that cannot share a cluster, by the name of its folder [default: the first]
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
+    /// Tell all that is wrong with the tree, and which policies nothing applies
+    #[arg(short, long)]
+    pub verbose: bool,
     /// The configuration [default: the nearest policyfix.toml, from the first PATH upwards]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -164,7 +167,12 @@ impl Files {
 
     /// Makes a model of the trees.
     pub(super) fn model<'s>(&self, trees: &'s [Tree<'s>], settings: &Settings) -> Model<'s> {
-        Model::read(&self.sources, trees, [self.first_around, self.first_inventory], settings)
+        Model::read(&self.sources, trees, self.firsts(), settings)
+    }
+
+    /// The first file that was not asked for, and the first inventory.
+    pub(super) fn firsts(&self) -> [FileId; 2] {
+        [self.first_around, self.first_inventory]
     }
 
     /// Tells what could not be read. Whether the run can go on: no when
@@ -216,35 +224,78 @@ impl Files {
 }
 
 impl Files {
-    /// Tells what the tree gets wrong where that bears on policies, and which of
-    /// several overlays is judged.
+    /// Tells which of several overlays that cannot share a cluster is judged.
     ///
     /// # Errors
     /// When the stream cannot be written.
-    pub(super) fn tell_tree(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
-        let place = |span| visible(&self.sources.place(span).to_string());
-        if let Some(judged) = model.variant() {
-            let names = model.tree().variants.join(" and ");
+    pub(super) fn tell_variants(&self, model: &Model<'_>, streams: &mut Streams<'_>) -> io::Result<()> {
+        for (judged, rivals) in model.variants() {
+            let mut names = rivals;
+            names.push(judged);
+            names.sort_unstable();
             writeln!(
                 streams.err,
                 "note: {} cannot share a cluster; {} is judged (--variant chooses another)",
-                visible(&names),
+                visible(&names.join(" and ")),
                 visible(judged)
             )?;
         }
-        for fault in model.faults() {
+        Ok(())
+    }
+
+    /// Tells which namespaces were inferred.
+    ///
+    /// # Errors
+    /// When the stream cannot be written.
+    pub(super) fn tell_inferred(&self, inferred: &[Inference], streams: &mut Streams<'_>) -> io::Result<()> {
+        for inference in inferred {
+            writeln!(
+                streams.err,
+                "note: {}: nothing says the namespace of policy {}; {} is inferred, the only one in which it selects an endpoint that was seen",
+                visible(&self.sources.place(inference.place).to_string()),
+                visible(&inference.policy),
+                visible(&inference.namespace)
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Tells what the tree gets wrong: where that bears on policies, or all of it.
+    ///
+    /// # Errors
+    /// When the stream cannot be written.
+    pub(super) fn tell_tree(
+        &self,
+        model: &Model<'_>,
+        verbose: bool,
+        streams: &mut Streams<'_>,
+    ) -> io::Result<()> {
+        let place = |span| visible(&self.sources.place(span).to_string());
+        let faults: Vec<&gitops::Fault> =
+            if verbose { model.tree().faults.iter().collect() } else { model.faults().collect() };
+        for fault in faults {
             write!(streams.err, "warning: {}: {}", place(fault.place), visible(&fault.kind.to_string()))?;
             match &fault.kind {
                 FaultKind::DuplicateObject { first, .. } => writeln!(streams.err, ", see {}", place(*first))?,
                 _ => writeln!(streams.err)?,
             }
         }
+        for policy in model.policies.iter().filter(|_| verbose) {
+            let Some(left_out) = &policy.not_applied else { continue };
+            let title = visible(&policy.title());
+            let (at, why) = (place(policy.place()), &left_out.why);
+            writeln!(streams.err, "note: {at}: policy {title} is not applied: {why}")?;
+        }
         for (policy, change) in model.changed() {
             writeln!(
                 streams.err,
-                "warning: {}: this changes policy {} in a way that is not evaluated; it is judged as it is written",
+                "warning: {}: this changes policy {} in a way that is not evaluated; {}",
                 place(change),
-                visible(&policy.title().to_string())
+                visible(&policy.title().to_string()),
+                match policy.unsure.is_nothing() {
+                    true => "it is judged as it is written",
+                    false => "what hangs on the parts that it reaches is undecided",
+                }
             )?;
         }
         Ok(())

@@ -100,7 +100,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let exit = if arguments.fix || arguments.diff || arguments.format == Format::Diff {
         mend(arguments, &setup, &options, &files, streams)?
     } else {
-        report(arguments, &setup, &options, &files.sources, files.first_inventory, streams)?
+        report(arguments, &setup, &options, &files.sources, files.firsts(), streams)?
     };
     let unread = !files.problems.is_empty();
     Ok(match exit {
@@ -191,12 +191,12 @@ fn report(
     setup: &Setup<'_>,
     options: &Options,
     sources: &Sources,
-    first_inventory: FileId,
+    firsts: [FileId; 2],
     streams: &mut Streams<'_>,
 ) -> io::Result<Exit> {
     let trees = parse_all(sources);
-    let model = crate::model::Model::read(sources, &trees, [first_inventory; 2], &setup.settings);
-    let context = Context::new(&model, &trees, sources, first_inventory, options);
+    let model = crate::model::Model::read(sources, &trees, firsts, &setup.settings);
+    let context = Context::new(&model, &trees, sources, firsts[1], options);
     let mut outcome = ask(&context, &setup.choice);
     if arguments.update_baseline {
         return update_baseline(setup, &context, &outcome, streams);
@@ -257,8 +257,7 @@ fn mend(
     streams: &mut Streams<'_>,
 ) -> io::Result<Exit> {
     let safety = if arguments.unsafe_fixes { Safety::Unsafe } else { Safety::Safe };
-    let mended =
-        fix::mend(&files.sources, files.first_inventory, &setup.settings, options, &setup.choice, safety);
+    let mended = fix::mend(&files.sources, files.firsts(), &setup.settings, options, &setup.choice, safety);
     let changes = changes(&files.sources, &mended);
     if !arguments.fix {
         streams.out.write_all(diff::unified(&changes).as_bytes())?;
@@ -271,7 +270,7 @@ fn mend(
     if !changes.is_empty() {
         writeln!(streams.err, "mended {}", count(changes.len() as u64, "file"))?;
     }
-    report(arguments, setup, options, &mended, files.first_inventory, streams)
+    report(arguments, setup, options, &mended, files.firsts(), streams)
 }
 
 /// The files whose text is another now.

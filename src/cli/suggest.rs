@@ -19,7 +19,7 @@ use crate::repair::Prefer;
 use crate::report::terminal::{Look, write_finding};
 use crate::report::{Format, Run, diff, flows::count, patch, render, write};
 use crate::source::Sources;
-use crate::suggest::{Suggestion, Tally, Wishes, suggest};
+use crate::suggest::{Suggestion, Tally, Wishes, suggest, where_dropped};
 use crate::yaml::Tree;
 
 /// Finds out why flows are dropped and writes the smallest correct edits as a diff
@@ -95,9 +95,10 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     }
     let trees = files.trees();
     files.tell_broken(&trees, streams)?;
-    let model = files.model(&trees, &setup.settings());
-    files.tell_tree(&model, streams)?;
+    let mut model = files.model(&trees, &setup.settings());
+    files.tell_tree(&model, arguments.tree.verbose, streams)?;
     if arguments.follow {
+        files.tell_variants(&model, streams)?;
         return follow(arguments, &setup.engine_options(), &files, &trees, &model, streams);
     }
     // Audited flows are evidence at least; whether they count as drops is a wish.
@@ -109,7 +110,16 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     }
     let wishes = arguments.wishes();
     let options = setup.engine_options();
-    let suggestion = suggest(&model, &trees, &files.sources, options, tally.distinct(), wishes);
+    let flows = tally.distinct();
+    let ends = flows.iter().flat_map(|seen| [&seen.flow.source, &seen.flow.destination]);
+    files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
+    let others = if model.variant_is_named() { Vec::new() } else { model.others() };
+    let model = match others.is_empty() {
+        true => &model,
+        false => where_dropped(&model, &others, &options, &flows),
+    };
+    files.tell_variants(model, streams)?;
+    let suggestion = suggest(model, &trees, &files.sources, options, flows, wishes);
     let summary = last_line(&suggestion, arguments.unsafe_fixes);
     let run =
         Run { command: "suggest", summary, unsafe_fixes: arguments.unsafe_fixes, date: last_seen(&tally) };

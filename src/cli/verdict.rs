@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use super::input::{FlowArguments, Setup, TreeArguments};
 use super::{Exit, Streams};
 use crate::engine::{self, Engine};
-use crate::flow::{self, Record};
+use crate::flow::{self, Flow, Record, Summary};
 use crate::model::Model;
-use crate::report::verdict::{Judged, json_line, table_row};
+use crate::report::verdict::{Judged, OtherCluster, json_line, table_row};
 use crate::version::CiliumVersion;
 
 /// Tells what Cilium decides for each flow, at its source and at its destination
@@ -37,7 +37,29 @@ enum Format {
     Json,
 }
 
+/// All who are asked about a flow.
+struct Judges<'m> {
+    engine: Engine,
+    /// Of other releases.
+    releases: Vec<Engine>,
+    /// Of other overlays.
+    clusters: Vec<OtherCluster<'m>>,
+}
+
+impl<'m> Judges<'m> {
+    fn judge<'f>(&mut self, model: &Model<'_>, flow: &'f Flow) -> Judged<'f>
+    where
+        'm: 'f,
+    {
+        Judged::new(&mut self.engine, &mut self.releases, &mut self.clusters, model, flow)
+    }
+}
+
 impl Arguments {
+    fn read(&self, each: &mut dyn FnMut(Flow)) -> Summary {
+        flow::read(self.flows.inputs(), flow::Options::default(), &mut |record: Record| each(record.flow))
+    }
+
     /// The releases at which verdicts changed (`semantics.md` 7), where none was
     /// named: a verdict that hangs on the release is told.
     fn other_versions(setup: &Setup<'_>, model: &Model<'_>) -> Vec<Engine> {
@@ -58,23 +80,38 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
         return Ok(Exit::Unusable);
     }
     let trees = files.trees();
-    let model = files.model(&trees, &setup.settings());
+    let mut model = files.model(&trees, &setup.settings());
     files.tell_broken(&trees, streams)?;
-    files.tell_tree(&model, streams)?;
-    let mut engine = model.engine(setup.engine_options());
-    let mut others = Arguments::other_versions(&setup, &model);
+    files.tell_tree(&model, arguments.tree.verbose, streams)?;
+    files.tell_variants(&model, streams)?;
+    let options = setup.engine_options();
+    // Namespaces are inferred from all flows, so none can be judged before the last is read.
+    let mut kept: Vec<Flow> = Vec::new();
+    let summary = model.lacks_namespaces().then(|| arguments.read(&mut |flow| kept.push(flow)));
+    let ends = kept.iter().flat_map(|flow| [&flow.source, &flow.destination]);
+    files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
+    let clusters = model.others();
+    let mut judges = Judges {
+        engine: model.engine(options.clone()),
+        releases: Arguments::other_versions(&setup, &model),
+        clusters: clusters
+            .iter()
+            .map(|(name, model)| OtherCluster { name, engine: model.engine(options.clone()), model })
+            .collect(),
+    };
     let mut written = Ok(());
     let out = &mut *streams.out;
-    let summary = flow::read(arguments.flows.inputs(), flow::Options::default(), &mut |record: Record| {
-        if written.is_err() {
-            return;
+    let mut tell = |flow: &Flow| {
+        if written.is_ok() {
+            let judged = judges.judge(&model, flow);
+            written = match arguments.format {
+                Format::Json => writeln!(out, "{}", json_line(&judged, &model)),
+                Format::Text => out.write_all(table_row(&judged, &model, &files.sources).as_bytes()),
+            };
         }
-        let judged = Judged::new(&mut engine, &mut others, &model, &record.flow);
-        written = match arguments.format {
-            Format::Json => writeln!(out, "{}", json_line(&judged, &model)),
-            Format::Text => out.write_all(table_row(&judged, &model, &files.sources).as_bytes()),
-        };
-    });
+    };
+    kept.iter().for_each(&mut tell);
+    let summary = summary.unwrap_or_else(|| arguments.read(&mut |flow| tell(&flow)));
     written?;
     crate::report::flows::tell_summary(&summary, &arguments.flows.names(), streams.err)?;
     let usable = summary.unreadable.is_empty() && !summary.is_all_broken();

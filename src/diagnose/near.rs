@@ -33,6 +33,8 @@ pub struct NearMiss<'m, 's> {
 pub enum Miss<'m, 's> {
     /// The agent or the API server refuses the policy.
     Refused,
+    /// Nothing in the tree applies the policy.
+    NotApplied,
     /// The policy is in another namespace than the subject.
     PolicyNamespace,
     /// A requirement of the endpoint selector fails.
@@ -72,7 +74,7 @@ fn misses<'m, 's>(
     let place = gates.place;
     let Some((policy, rule, section, element)) = at(scene, place) else { return Vec::new() };
     let found = if !gates.in_force {
-        if gates.closed() == 0 { vec![Miss::Refused] } else { Vec::new() }
+        out_of_force(scene, policy, gates).into_iter().collect()
     } else if !gates.subject {
         subject_misses(scene, policy, rule, subject)
     } else if !gates.peer {
@@ -83,6 +85,18 @@ fn misses<'m, 's>(
         Vec::new()
     };
     found.into_iter().map(|miss| NearMiss { place, policy, rule, section, element, miss }).collect()
+}
+
+/// What keeps a policy from being in force, where that alone keeps it from
+/// admitting the flow.
+fn out_of_force<'m, 's>(scene: &Scene<'m, 's>, policy: &Policy<'s>, gates: Gates) -> Option<Miss<'m, 's>> {
+    let is_refused = !scene.engine.refusals(gates.place.policy as usize).is_empty();
+    match (policy.not_applied.is_some(), is_refused) {
+        _ if gates.closed() > 0 => None,
+        (true, true) => None,
+        (true, false) => Some(Miss::NotApplied),
+        (false, _) => Some(Miss::Refused),
+    }
 }
 
 /// The parts of a policy at a place.

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::workloads::Workloads;
 use crate::engine::{self, End, Engine, Identity, IdentityId, Judgement};
 use crate::flow::{Distinct, Outcome};
-use crate::inventory::{Cluster, ContainerPort, identity_labels};
+use crate::inventory::{Cluster, ContainerPort, Origin, Workload, identity_labels};
 use crate::label::{Label, NAMESPACE};
 use crate::model::Model;
 use crate::policy::Peer;
@@ -95,7 +95,11 @@ impl<'m, 's> Scene<'m, 's> {
         let options = self.engine.options().clone();
         let cluster = Cluster { name: &options.cluster, version: options.version };
         let inventory = &self.model.inventory;
+        let observed: Vec<IdentityId> = self.engine.identities().collect();
         for workload in inventory.workloads().filter(|workload| !workload.host_network) {
+            if observed.iter().any(|&id| self.may_be(id, workload)) {
+                continue;
+            }
             let labels = identity_labels(workload, inventory, cluster);
             if labels.iter().any(|label| &*label.key == NAMESPACE) {
                 self.engine.take_in(&crate::flow::Endpoint { labels, ..Default::default() }, inventory);
@@ -117,6 +121,19 @@ impl<'m, 's> Scene<'m, 's> {
         }
         self.workloads = Workloads::of(&self.engine, &self.everybody);
         self.assume_names();
+    }
+
+    /// Whether an observed endpoint may be one of the pods that a release likely
+    /// makes: the guess at its labels is then outranked by what was seen, and
+    /// nobody else.
+    fn may_be(&self, id: IdentityId, workload: &Workload) -> bool {
+        let identity = self.engine.identity(id);
+        let own = |key: &str| label(identity, "k8s", key);
+        let differs = |(key, value): &(Box<str>, Box<str>)| own(key).is_some_and(|own| *own != **value);
+        workload.origin == Origin::Likely
+            && workload.namespace.as_deref() == own(NAMESPACE)
+            && workload.pod_labels.iter().any(|(key, value)| own(key) == Some(value))
+            && !workload.pod_labels.iter().any(differs)
     }
 
     /// An address outside that no DNS answer explains, as it would be if it

@@ -4,12 +4,14 @@
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
+use super::identity::Known;
 use super::l7;
 use super::matcher::Matcher;
+use super::truth::Truth;
 use super::{ElementPlace, Options, Resolver};
 use crate::policy::peer::{Addresses, Entity, Peer, PeerKey, ServicePeer, parse_cidr};
 use crate::policy::ports::{Literal, Port};
-use crate::policy::selector::Requirement;
+use crate::policy::selector::{Origin, Requirement};
 use crate::policy::{
     Action, Element, Fault, Icmps, PeerField, Policy, PolicyKind, Rule, Section, Selector, Subject,
     injection, is_unknown, name::NameRule, refuse,
@@ -32,6 +34,8 @@ pub(super) struct CompiledPolicy {
 #[derive(Debug)]
 pub(super) struct CompiledRule {
     pub(super) subject: Matcher,
+    /// Whether whom it is about is known for certain, where the matcher matches.
+    pub(super) certain: Truth,
     /// Per side: is there an element, and does it switch on default deny?
     pub(super) sides: [CompiledSide; 2],
 }
@@ -41,8 +45,24 @@ pub(super) struct CompiledSide {
     pub(super) speaks: bool,
     pub(super) default_deny: bool,
     pub(super) elements: Vec<CompiledElement>,
+    /// What the tree allows or denies here is not known: allow, deny.
+    pub(super) unsure: [bool; 2],
     /// Selectors that every endpoint peer of the same action must also match (3.9).
     pub(super) requires: Vec<(Action, Matcher)>,
+}
+
+impl CompiledRule {
+    /// Whether it is about somebody.
+    pub(super) fn is_about(&self, known: &Known) -> Truth {
+        self.subject.matches(known).and(self.certain)
+    }
+}
+
+impl CompiledSide {
+    /// How certain an element is that is written here.
+    pub(super) fn certainty(&self, action: Action) -> Truth {
+        if self.unsure[action as usize] { Truth::Maybe } else { Truth::Yes }
+    }
 }
 
 #[derive(Debug)]
@@ -168,7 +188,13 @@ impl<'s> Compiler<'_, 's> {
     }
 
     fn rule(&self, rule: &Rule<'s>, number: usize) -> CompiledRule {
+        let unsure = self.policy.unsure;
         let subject = match &rule.subject {
+            Subject::Endpoints(selector) if unsure.subject => {
+                let whole = injection::subject(self.policy, selector).into_iter();
+                let namespace: Vec<_> = whole.filter(|r| matches!(r.origin, Origin::Injected)).collect();
+                Matcher::new(&namespace, false)
+            }
             Subject::Endpoints(selector) => {
                 Matcher::new(&injection::subject(self.policy, selector), selector.invalid.is_some())
             }
@@ -178,7 +204,8 @@ impl<'s> Compiler<'_, 's> {
         let mut sides: [CompiledSide; 2] = Default::default();
         for side in Side::BOTH {
             let compiled = &mut sides[side as usize];
-            compiled.speaks = rule.speaks_of(side);
+            compiled.unsure = [unsure.allow[side as usize], unsure.deny[side as usize]];
+            compiled.speaks = rule.speaks_of(side) || compiled.unsure.contains(&true);
             let written = rule.default_deny[side as usize].map(|deny| deny.value);
             // Before 1.16 the field does not exist.
             compiled.default_deny =
@@ -207,7 +234,8 @@ impl<'s> Compiler<'_, 's> {
                 }
             }
         }
-        CompiledRule { subject, sides }
+        let certain = if unsure.subject { Truth::Maybe } else { Truth::Yes };
+        CompiledRule { subject, certain, sides }
     }
 
     fn element(

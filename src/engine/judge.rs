@@ -108,6 +108,8 @@ struct Found {
     deny: Option<(Truth, ElementPlace)>,
     proxied: bool,
     unsure_rule: Option<(u32, u32)>,
+    /// A rule that may allow or deny what is not written in it: allow, deny.
+    anything: [Option<(u32, u32)>; 2],
 }
 
 impl Engine {
@@ -197,6 +199,11 @@ impl Engine {
             Some((_, place)) => return SideVerdict::Undecided(Unknown::Element(place)),
             None => {}
         }
+        let [may_allow, may_deny] =
+            found.anything.map(|rule| rule.map(|(policy, rule)| Unknown::Rule { policy, rule }));
+        if let Some(unknown) = may_deny {
+            return SideVerdict::Undecided(unknown);
+        }
         let allow = match found.allow {
             Some((Truth::Yes, by)) => return SideVerdict::Allowed { by, proxied: found.proxied },
             allow => allow,
@@ -208,6 +215,7 @@ impl Engine {
         }
         match (default_deny, allow, found.unsure_rule) {
             (Truth::No, ..) => SideVerdict::NotEnforced,
+            _ if may_allow.is_some() => may_allow.map_or(SideVerdict::Denied, SideVerdict::Undecided),
             (_, Some((_, place)), _) => SideVerdict::Undecided(Unknown::Element(place)),
             (Truth::Maybe, None, Some((policy, rule))) => {
                 SideVerdict::Undecided(Unknown::Rule { policy, rule })
@@ -235,9 +243,15 @@ impl Engine {
             if about == Truth::Maybe {
                 found.unsure_rule.get_or_insert((policy, number));
             }
-            found.enforced = found.enforced.max(Some(about));
+            let certain = about.and(rule.certainty(Action::Allow));
+            found.enforced = found.enforced.max(Some(certain));
             if rule.default_deny {
-                found.default_deny = found.default_deny.max(Some(about));
+                found.default_deny = found.default_deny.max(Some(certain));
+            }
+            for (slot, is_unsure) in found.anything.iter_mut().zip(rule.unsure) {
+                if is_unsure {
+                    slot.get_or_insert((policy, number));
+                }
             }
             for element in &rule.elements {
                 let slot = match element.action {
@@ -254,7 +268,8 @@ impl Engine {
                     continue;
                 }
                 let required = required.as_ref().map_or(Truth::Yes, |r| r.on(element));
-                let truth = ports.and(self.peers_match(element, peer, required)).and(about);
+                let truth = ports.and(self.peers_match(element, peer, required));
+                let truth = truth.and(about).and(rule.certainty(element.action));
                 if truth == Truth::Yes && element.action == Action::Allow {
                     found.proxied |= proxied;
                 }

@@ -253,7 +253,7 @@ impl Engine {
             .candidates(known.namespace())
             .filter_map(|number| match self.rules.list[number as usize] {
                 Entry::Rule { policy, rule } => {
-                    let truth = self.policies[policy as usize].rules[rule as usize].subject.matches(&known);
+                    let truth = self.policies[policy as usize].rules[rule as usize].is_about(&known);
                     (truth != Truth::No).then_some((policy, rule, truth))
                 }
                 Entry::Selector(_) => None,

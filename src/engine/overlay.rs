@@ -34,7 +34,7 @@ impl Engine {
         for (p, policy) in added.iter().enumerate() {
             for (r, rule) in policy.rules.iter().enumerate() {
                 for (id, truth) in self.matched(&rule.subject) {
-                    about.entry(id).or_default().push((p as u32, r as u32, truth));
+                    about.entry(id).or_default().push((p as u32, r as u32, truth.and(rule.certain)));
                 }
             }
         }

@@ -47,7 +47,7 @@ impl Engine {
         for policy in &self.policies {
             let in_force = policy.in_force;
             for rule in policy.rules.iter().chain(&policy.refused) {
-                let about = rule.subject.matches(&subject.known) == Truth::Yes;
+                let about = rule.is_about(&subject.known) == Truth::Yes;
                 for element in rule.sides[side as usize].elements.iter().filter(|e| e.action == Action::Allow)
                 {
                     let packet = self.ports_match(element, subject, peer, side, packet).0 == Truth::Yes;
@@ -77,9 +77,7 @@ impl Engine {
     pub fn is_about(&self, policy: u32, rule: u32, identity: IdentityId) -> bool {
         let policy = &self.policies[policy as usize];
         let rules = if policy.in_force { &policy.rules } else { &policy.refused };
-        rules
-            .get(rule as usize)
-            .is_some_and(|rule| rule.subject.matches(&self.at(identity).known) == Truth::Yes)
+        rules.get(rule as usize).is_some_and(|rule| rule.is_about(&self.at(identity).known) == Truth::Yes)
     }
 
     /// All elements of a side that match a flow for certain, allow or deny, in order.

@@ -12,6 +12,13 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+impl Fault {
+    /// Whether it hides objects: nobody knows what stands where it points to.
+    pub fn hides_objects(&self) -> bool {
+        matches!(self.kind, FaultKind::Missing(_) | FaultKind::Outside(_) | FaultKind::Remote(_))
+    }
+}
+
 /// The kinds of [`Fault`]; as text they follow "in `file:line`:".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

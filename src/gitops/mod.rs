@@ -19,10 +19,12 @@ mod kustomization;
 mod links;
 mod patch;
 mod placement;
+mod purpose;
 mod render;
 mod roles;
 mod starts;
 mod steering;
+mod touched;
 mod variables;
 mod variants;
 mod walk;
@@ -33,6 +35,8 @@ use std::sync::Arc;
 pub use fault::{Fault, FaultKind};
 pub use helm::{LikelyPods, Release, is_template};
 pub use kustomization::{AddedLabel, LabelReach};
+pub use purpose::{is_archived, is_mentioned};
+pub use touched::Touched;
 pub use variables::{Substituted, Variables, substitute};
 
 use crate::manifest::Object;
@@ -54,6 +58,8 @@ pub struct Placement<'t> {
     /// Patches and transformers that change more than its metadata, and that
     /// are not evaluated: what is written is not all that the cluster gets.
     pub unevaluated: Vec<Span>,
+    /// The parts of a policy that patches among them reach.
+    pub touched: Touched,
     /// The variables that are substituted in it.
     pub variables: Arc<Variables>,
     /// The Flux Kustomization, Application or HelmRelease that applies it.
@@ -160,6 +166,8 @@ pub struct Tree<'t> {
     /// `production` overlays of one base: each is a truth of its own. Empty
     /// when everything goes to one cluster.
     pub variants: Vec<Box<str>>,
+    /// Which variants are rivals: those of one number.
+    rivalries: Vec<usize>,
     placements: Vec<Vec<Placement<'t>>>,
 }
 
@@ -172,7 +180,7 @@ impl<'t> Tree<'t> {
     /// written as the sources' paths are.
     pub fn read(
         sources: &Sources,
-        documents: &'t [Document<'t>],
+        documents: impl IntoIterator<Item = &'t Document<'t>>,
         objects: Vec<Object<'t>>,
         root: &Path,
     ) -> Self {
@@ -184,6 +192,27 @@ impl<'t> Tree<'t> {
     /// the machinery itself: a kustomization.
     pub fn placements(&self, object: usize) -> &[Placement<'t>] {
         self.placements.get(object).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Tree<'_> {
+    /// One variant of each set of rivals: the first that is wanted, else the
+    /// first by name.
+    pub fn choose(&self, wanted: &[impl AsRef<str>]) -> Vec<usize> {
+        let mut chosen: Vec<usize> = Vec::new();
+        let named = wanted.iter().filter_map(|name| self.variants.iter().position(|v| **v == *name.as_ref()));
+        for variant in named.chain(0..self.variants.len()) {
+            if !chosen.iter().any(|own| self.are_rivals(*own, variant)) {
+                chosen.push(variant);
+            }
+        }
+        chosen.sort_unstable();
+        chosen
+    }
+
+    /// Whether two variants cannot share a cluster, or are the same.
+    pub fn are_rivals(&self, a: usize, b: usize) -> bool {
+        self.rivalries.get(a) == self.rivalries.get(b)
     }
 }
 

@@ -7,7 +7,7 @@ use super::kinds::is_cluster_wide;
 use super::render::{Rendition, unevaluated};
 use super::variables::{Substituted, Variables, substitute};
 use super::variants::{BY_HAND, EntryId};
-use super::{Applied, Namespace, NotApplied, Placement, UnknownNamespace, is_template};
+use super::{Applied, Namespace, NotApplied, Placement, Touched, UnknownNamespace, is_template};
 use crate::manifest::Object;
 use crate::source::Span;
 
@@ -51,6 +51,7 @@ pub(super) fn placement<'t>(item: &Rendition<'t>, object: &Object<'t>, context: 
         applied: item.deleted.map_or(context.applied, |patch| Applied::No(NotApplied::Deleted(patch))),
         labels: item.labels.clone(),
         unevaluated: unevaluated(item).into_iter().collect(),
+        touched: Touched::by(item),
         variables,
         applied_by: context.applied_by,
         variant: None,

@@ -6,13 +6,16 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::config_maps::file_of;
 use super::deployment::{deploys, steers};
 use super::files::{ancestors, join};
-use super::links::{Links, Node};
+use super::kinds::is_cluster_wide;
+use super::links::{Linked, Links, Node};
 use super::placement::Context;
 use super::render::{Assembly, Rendition};
 use super::roles::Role;
 use super::variants::BY_HAND;
 use super::walk::{Walk, visit};
-use super::{Applied, Namespace, NotApplied, Placement, UnknownNamespace};
+use super::{Applied, Namespace, NotApplied, Placement, Touched, UnknownNamespace};
+use crate::manifest::Object;
+use crate::source::Span;
 
 impl<'r, 't> Walk<'r, 't> {
     /// Walks through the whole tree.
@@ -199,11 +202,17 @@ impl<'r, 't> Walk<'r, 't> {
             let file = file_of(object);
             let is_template = self.is_in_a_chart(self.files.folder_of(file));
             let applied = match self.roles.of(file, self.files, self.links) {
-                Role::Plain if is_template => Applied::Unknown,
+                // A chart is not listed file by file.
+                Role::Plain | Role::Not(NotApplied::Unlisted(_)) if is_template => Applied::Unknown,
                 Role::Plain => by_hand,
                 Role::Not(why) => Applied::No(why),
                 Role::Listed | Role::Covered => Applied::Unknown,
             };
+            if let Applied::No(NotApplied::Unlisted(place)) = applied
+                && self.place_like_a_neighbour(at, object, place)
+            {
+                continue;
+            }
             let mut context = Context::by_hand(applied, BY_HAND);
             if is_template {
                 context.namespace = Namespace::Unknown(UnknownNamespace::Template(object.place()));
@@ -213,6 +222,47 @@ impl<'r, 't> Walk<'r, 't> {
         // What deploys folders was followed before; releases are met here.
         self.queue.retain(|(item, ..)| self.objects.get(item.object).is_some_and(|object| !deploys(object)));
         self.drain();
+    }
+
+    /// Says of what a kustomization does not list where it would land if it did:
+    /// where that which it lists lands that names no namespace either. Whether
+    /// there is such.
+    fn place_like_a_neighbour(&mut self, at: usize, object: &'r Object<'t>, place: Span) -> bool {
+        if object.namespace.is_some() || steers(object) {
+            return false;
+        }
+        let Some(node) = self.links.nodes.get(self.files.folder_of(place.file)) else { return false };
+        let listed = node.resources.iter().filter_map(|link| match link.to {
+            Linked::File(file) => self.renderer.by_file.get(&file),
+            Linked::Folder(_) => None,
+        });
+        let is_like = |other: &&usize| {
+            let other = self.objects.get(**other);
+            other.is_some_and(|other| other.namespace.is_none() && !is_cluster_wide(other))
+        };
+        let Some(neighbour) = listed.flatten().find(is_like) else { return false };
+        let placed = self.placements.get(*neighbour).zip(self.origins.get(*neighbour));
+        let (Some((placements, origins)), Some(own)) = (placed, self.placements.get(at)) else {
+            return false;
+        };
+        let like: Vec<_> = placements
+            .iter()
+            .map(|placement| Placement {
+                name: object.name.as_ref().map(|name| name.value.as_ref().into()),
+                applied: Applied::No(NotApplied::Unlisted(place)),
+                labels: Vec::new(),
+                unevaluated: Vec::new(),
+                touched: Touched::default(),
+                start: None,
+                ..placement.clone()
+            })
+            .collect();
+        let (is_new, origins) = (own.is_empty() && !like.is_empty(), origins.clone());
+        if let (Some(placements), Some(own)) = (self.placements.get_mut(at), self.origins.get_mut(at)) {
+            placements.extend(like);
+            own.extend(origins);
+        }
+        is_new
     }
 
     fn is_in_a_chart(&self, folder: &str) -> bool {

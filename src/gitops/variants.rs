@@ -34,10 +34,13 @@ type Place = (usize, EntryId);
 
 impl Comparison<'_, '_> {
     /// Divides the entries into variants, tells each placement its own, and
-    /// reports what is declared twice within one.
-    pub(super) fn settle(self, faults: &mut Vec<Fault>) -> Vec<Box<str>> {
-        let names = self.variant_names();
-        let variants: Vec<Box<str>> = names.into_iter().collect();
+    /// reports what is declared twice within one. Returns their names, and for
+    /// each the number that rivals share.
+    pub(super) fn settle(self, faults: &mut Vec<Fault>) -> (Vec<Box<str>>, Vec<usize>) {
+        let pairs = self.rivals();
+        let names: BTreeSet<&str> = pairs.iter().flatten().map(|name| &**name).collect();
+        let variants: Vec<Box<str>> = names.into_iter().map(Box::from).collect();
+        let rivalries = rivalries(&variants, &pairs);
         let of_entry: Vec<Option<usize>> = self
             .entries
             .iter()
@@ -49,11 +52,11 @@ impl Comparison<'_, '_> {
             }
         }
         self.report_duplicates(&of_entry, faults);
-        variants
+        (variants, rivalries)
     }
 
-    /// The components of folder names in which colliding entries differ.
-    fn variant_names(&self) -> BTreeSet<Box<str>> {
+    /// The components of folder names in which colliding entries differ, two by two.
+    fn rivals(&self) -> BTreeSet<[Box<str>; 2]> {
         // By name, and by the manifest: one base twice in a namespace is for
         // two clusters even where a suffix keeps the names apart.
         let mut holders: FxHashMap<(Key<'_>, Option<usize>), Vec<EntryId>> = FxHashMap::default();
@@ -73,7 +76,7 @@ impl Comparison<'_, '_> {
         for entries in holders.values().filter(|entries| entries.len() > 1) {
             pairs.extend(entries.windows(2).filter_map(|pair| Some((*pair.first()?, *pair.get(1)?))));
         }
-        pairs.into_iter().filter_map(|(a, b)| self.differing(a, b)).flatten().collect()
+        pairs.into_iter().filter_map(|(a, b)| self.differing(a, b)).collect()
     }
 
     /// The first component in which the folders of two entries differ.
@@ -129,6 +132,22 @@ impl Comparison<'_, '_> {
             }
         }
     }
+}
+
+/// Numbers the variants so that those which collide, directly or through
+/// others, have one number.
+fn rivalries(variants: &[Box<str>], pairs: &BTreeSet<[Box<str>; 2]>) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..variants.len()).collect();
+    let number = |numbers: &[usize], name| {
+        let at = variants.iter().position(|own| own == name)?;
+        numbers.get(at).copied()
+    };
+    for [a, b] in pairs {
+        if let (Some(a), Some(b)) = (number(&numbers, a), number(&numbers, b)) {
+            numbers.iter_mut().filter(|number| **number == b).for_each(|number| *number = a);
+        }
+    }
+    numbers
 }
 
 /// The kinds that show whether two builds are for one cluster.

@@ -57,11 +57,11 @@ pub(super) struct Walk<'r, 't> {
 
 pub(super) fn read<'t>(
     sources: &Sources,
-    documents: &'t [Document<'t>],
+    documents: impl IntoIterator<Item = &'t Document<'t>>,
     mut objects: Vec<Object<'t>>,
     root: &Path,
 ) -> Tree<'t> {
-    let documents: FxHashMap<FileId, &'t Document<'t>> = documents.iter().map(|d| (d.file, d)).collect();
+    let documents: FxHashMap<FileId, &'t Document<'t>> = documents.into_iter().map(|d| (d.file, d)).collect();
     let given = sources.iter().filter(|(id, _)| documents.contains_key(id));
     let files =
         Files::read(given, root, |id| documents.get(&id).is_some_and(|document| flux::is_of_flux(document)));
@@ -99,12 +99,12 @@ pub(super) fn read<'t>(
     faults.extend(targets.into_faults());
     let comparison =
         Comparison { objects: &objects, entries: &entries, placements: &mut placements, origins: &origins };
-    let variants = comparison.settle(&mut faults);
+    let (variants, rivalries) = comparison.settle(&mut faults);
     faults.sort_by_key(|fault| fault.place);
     faults.dedup();
     releases.sort_by_key(|release| release.place);
     releases.dedup();
-    Tree { objects, faults, releases, variants, placements }
+    Tree { objects, faults, releases, variants, rivalries, placements }
 }
 
 /// Adds the policies that stand in the values of releases to the objects.

@@ -9,7 +9,7 @@ use rustc_hash::FxHashSet;
 use super::matching::matches;
 use super::population::{Member, Population};
 use crate::engine::{self, Engine, Truth};
-use crate::gitops::{Applied, NotApplied};
+use crate::gitops::{Applied, NotApplied, is_archived};
 use crate::inventory::Workload;
 use crate::manifest::Object;
 use crate::model::Model;
@@ -90,8 +90,11 @@ impl<'c, 's> Context<'c, 's> {
         first_inventory: FileId,
         options: &'c Options,
     ) -> Self {
-        let deployed_by_tools = model.objects().iter().any(is_deployment_tool)
-            || sources.iter().any(|(_, source)| is_kustomization(&source.name));
+        let is_own_kustomization =
+            |(file, source): (FileId, &Source)| model.is_asked_for(file) && is_kustomization(&source.name);
+        let deployed_by_tools = model.hangs_on_surroundings()
+            || model.counting_objects().any(|(_, object)| is_deployment_tool(object))
+            || sources.iter().any(is_own_kustomization);
         let live = |(file, source): (FileId, &Source)| file < first_inventory && !is_archived(&source.name);
         let live = sources.iter().map(live).collect();
         Self {
@@ -104,6 +107,11 @@ impl<'c, 's> Context<'c, 's> {
             population: OnceLock::new(),
             shape: OnceLock::new(),
         }
+    }
+
+    /// The same tree as another cluster gets it.
+    pub(in crate::lint) fn of<'o>(&'o self, model: &'o Model<'s>) -> Context<'o, 's> {
+        Context::new(model, self.trees, self.sources, self.model.first_inventory, self.options)
     }
 
     /// The release that is linted for.
@@ -124,7 +132,9 @@ impl<'c, 's> Context<'c, 's> {
 
     /// Whether findings in this file are wanted.
     pub fn is_reported(&self, file: FileId) -> bool {
-        self.is_live(file) && self.options.reported.as_ref().is_none_or(|files| files.contains(&file))
+        self.is_live(file)
+            && self.model.is_asked_for(file)
+            && self.options.reported.as_ref().is_none_or(|files| files.contains(&file))
     }
 
     /// What each object has against the schema of its kind, for objects in
@@ -247,16 +257,6 @@ impl<'j, 'c, 's> Judge<'j, 'c, 's> {
         let context = self.context;
         self.engine.get_or_insert_with(|| context.model.engine(context.options.engine.clone()))
     }
-}
-
-/// Folders of which everybody knows that nothing in them is applied.
-fn is_archived(name: &str) -> bool {
-    name.rsplit('/').skip(1).any(|folder| {
-        matches!(
-            folder.trim_matches(|c| c == '.' || c == '_').to_ascii_lowercase().as_str(),
-            "archive" | "archived" | "archives" | "attic" | "deprecated" | "disabled" | "old" | "unused"
-        )
-    })
 }
 
 fn is_kustomization(name: &str) -> bool {

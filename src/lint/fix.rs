@@ -22,10 +22,11 @@ use crate::yaml::{Change, Patch, Tree, parse};
 const MOST_PASSES: usize = 8;
 
 /// The sources with every mend made that may be trusted so far. Mends that
-/// touch the same place are made one after the other.
+/// touch the same place are made one after the other. `firsts` are the first
+/// file that was not asked for and the first inventory, as [`Model::read`] has them.
 pub fn mend(
     sources: &Sources,
-    first_inventory: FileId,
+    firsts: [FileId; 2],
     settings: &Settings,
     options: &Options,
     choice: &Choice,
@@ -35,8 +36,8 @@ pub fn mend(
     for _ in 0..MOST_PASSES {
         let texts = {
             let trees = parse_all(&current);
-            let model = Model::read(&current, &trees, [first_inventory; 2], settings);
-            let context = Context::new(&model, &trees, &current, first_inventory, options);
+            let model = Model::read(&current, &trees, firsts, settings);
+            let context = Context::new(&model, &trees, &current, firsts[1], options);
             let outcome = run(&context, choice);
             mended_texts(&context, &outcome.findings, safety)
         };

@@ -100,7 +100,7 @@ fn plain_namespaces(model: &Model<'_>, deployed_by_tools: bool) -> FxHashSet<Box
     for workload in workloads().filter(is_likely) {
         workload.namespace.as_ref().map(|namespace| plain.remove(namespace));
     }
-    for (at, object) in model.objects().iter().enumerate().filter(|(_, object)| may_make_pods(object)) {
+    for (at, object) in model.counting_objects().filter(|(_, object)| may_make_pods(object)) {
         match landing(model, at, object) {
             Some(namespaces) if !deploys_a_source(object) => {
                 plain.retain(|own| !namespaces.contains(own));

@@ -336,6 +336,12 @@ pub static RULES: &[Rule] = &[
         "two manifests for one policy",
         Check::Tree(r::duplicate_object::check),
     ),
+    warning(
+        "not-applied",
+        Family::Tree,
+        "no kustomization lists the file of a policy",
+        Check::Policy(r::not_applied::check),
+    ),
     note(
         "version-change",
         Family::Version,

@@ -8,7 +8,7 @@ use super::found::{Findings, Found};
 use super::ignore::{Ignores, Unused};
 use super::registry::{Check, Family, RULES, Rule, rule};
 use crate::finding::Severity;
-use crate::source::Span;
+use crate::source::{FileId, Span};
 use crate::spelling::nearest;
 
 /// Which rules are wanted.
@@ -80,8 +80,36 @@ pub struct Outcome {
     pub unused: Vec<Unused>,
 }
 
-/// Asks all wanted rules.
+impl Outcome {
+    /// Adds what was found in another cluster. What silences something in one of
+    /// them is not unused.
+    fn add(&mut self, other: Self) {
+        let is_known = |found: &Found, known: &[Found]| {
+            known.iter().any(|own| own.rule.id == found.rule.id && own.primary.span == found.primary.span)
+        };
+        let new: Vec<Found> =
+            other.findings.into_iter().filter(|found| !is_known(found, &self.findings)).collect();
+        self.findings.extend(new);
+        self.findings.sort_by_key(place_in_order);
+        self.unused.retain(|own| other.unused.iter().any(|unused| unused.span == own.span));
+    }
+}
+
+fn place_in_order(found: &Found) -> (FileId, u32, usize) {
+    (found.primary.span.file, found.primary.span.start, place_of(found.rule))
+}
+
+/// Asks all wanted rules, in each of the clusters that the tree is for: an
+/// overlay may hold policies of its own.
 pub fn run(context: &Context<'_, '_>, choice: &Choice) -> Outcome {
+    let mut outcome = run_in(context, choice);
+    for (_, other) in context.model.others() {
+        outcome.add(run_in(&context.of(&other), choice));
+    }
+    outcome
+}
+
+fn run_in(context: &Context<'_, '_>, choice: &Choice) -> Outcome {
     // Read before the rules share out their work, since they wait for it.
     context.shape();
     let ((mut found, of_trees), of_verdicts) = rayon::join(
@@ -95,7 +123,7 @@ pub fn run(context: &Context<'_, '_>, choice: &Choice) -> Outcome {
             && context.is_reported(found.primary.span.file)
             && !is_hidden(context, found.primary.span)
     });
-    found.sort_by_key(|found| (found.primary.span.file, found.primary.span.start, place_of(found.rule)));
+    found.sort_by_key(place_in_order);
     found.dedup_by(|b, a| a.rule.id == b.rule.id && a.primary.span == b.primary.span);
     tell_shapes_once(&mut found);
     let mut ignores = Ignores::of(context, choice);

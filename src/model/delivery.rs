@@ -1,29 +1,39 @@
 //! What becomes of each object on its way to the cluster: which of its
-//! placements count in the overlay that is judged, and how they are read into
+//! placements count in the overlays that are judged, and how they are read into
 //! policies. An edited text is read the same way: its objects are matched with
 //! those of the file by their order.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Settings;
-use crate::gitops::{
-    self, AddedLabel, Applied, LabelReach, NotApplied, Placement, Release, is_template, substitute,
-};
-use crate::inventory::{self, Inventory, Pair, Rendered, Workload};
+use super::rendered::put_into_selectors;
+use crate::gitops::{self, Applied, LabelReach, NotApplied, Placement, Release, is_template, substitute};
 use crate::manifest::{Object, Text, objects};
-use crate::policy::selector::{Operator, Origin, Requirement, Selector};
-use crate::policy::{Context, Namespace, Peer, Policy, PolicyKind, Subject, decode, is_policy};
-use crate::source::{FileId, Sources, Span, Spanned};
+use crate::policy::{self, Context, Namespace, Policy, PolicyKind, decode, is_policy};
+use crate::source::{FileId, Sources, Span};
 use crate::yaml::Tree;
 
-/// What the whole tree does to its objects.
-#[derive(Debug)]
+/// What the whole tree does to its objects, seen from one of the clusters that
+/// it is for.
+#[derive(Debug, Clone)]
 pub(super) struct Delivery<'s> {
+    read: Arc<Read<'s>>,
+    /// The variants that are judged: placements of others are for another cluster.
+    chosen: Vec<usize>,
+    /// The namespaces of objects for which nothing but flows speaks.
+    inferred: BTreeMap<usize, String>,
+}
+
+/// What was read, whichever cluster is looked at.
+#[derive(Debug)]
+struct Read<'s> {
     tree: gitops::Tree<'s>,
-    /// The variant that is judged: placements of others are for another cluster.
-    variant: Option<usize>,
+    /// How many of the files were read.
+    files: usize,
     /// The objects of each file, in order: those that stand by themselves, then
     /// those in the values of releases.
     by_file: FxHashMap<FileId, [Vec<usize>; 2]>,
@@ -38,7 +48,7 @@ impl<'s> Delivery<'s> {
     /// count where they bear on the others, and only then.
     pub(super) fn read(
         sources: &Sources,
-        documents: &'s [Tree<'s>],
+        documents: &[&'s Tree<'s>],
         first_around: FileId,
         settings: &Settings,
     ) -> Self {
@@ -50,10 +60,27 @@ impl<'s> Delivery<'s> {
         }
     }
 
-    fn new(sources: &Sources, documents: &'s [Tree<'s>], first_around: FileId, settings: &Settings) -> Self {
+    /// The delivery of the same files with other texts, looked at in the same way.
+    pub(super) fn edited<'t>(
+        &self,
+        sources: &Sources,
+        documents: &[&'t Tree<'t>],
+        settings: &Settings,
+    ) -> Delivery<'t> {
+        let documents = documents.get(..self.read.files).unwrap_or(documents);
+        let mut edited = Delivery::new(sources, documents, self.read.first_around, settings);
+        edited.chosen = edited.read.tree.choose(&self.chosen_names());
+        // With another number of objects nobody knows which is which.
+        if edited.tree().objects.len() == self.tree().objects.len() {
+            edited.inferred = self.inferred.clone();
+        }
+        edited
+    }
+
+    fn new(sources: &Sources, documents: &[&'s Tree<'s>], first_around: FileId, settings: &Settings) -> Self {
         let objects = super::all_objects(documents);
         let written = objects.len();
-        let tree = gitops::Tree::read(sources, documents, objects, &settings.root);
+        let tree = gitops::Tree::read(sources, documents.iter().copied(), objects, &settings.root);
         let mut by_file: FxHashMap<FileId, [Vec<usize>; 2]> = FxHashMap::default();
         let mut starts = FxHashSet::default();
         for (at, object) in tree.objects.iter().enumerate() {
@@ -69,80 +96,114 @@ impl<'s> Delivery<'s> {
             };
             starts.extend(tree.placements(at).iter().filter(bears).filter_map(|placement| placement.start));
         }
-        let variants = &tree.variants;
-        let wanted = settings.variants.iter();
-        let named = wanted.filter_map(|wanted| variants.iter().position(|name| **name == **wanted)).next();
-        let variant = named.or_else(|| (!variants.is_empty()).then_some(0));
-        Self { tree, variant, by_file, first_around, starts }
+        let chosen = tree.choose(&settings.variants);
+        let read = Read { tree, files: documents.len(), by_file, first_around, starts };
+        Self { read: Arc::new(read), chosen, inferred: BTreeMap::new() }
+    }
+
+    /// Takes a namespace for that of an object for which nothing else speaks.
+    pub(super) fn infer(&mut self, object: usize, namespace: String) {
+        self.inferred.insert(object, namespace);
+    }
+
+    /// The names of the variants that are judged.
+    fn chosen_names(&self) -> Vec<&str> {
+        let names = self.chosen.iter().filter_map(|variant| self.tree().variants.get(*variant));
+        names.map(|name| &**name).collect()
+    }
+
+    /// The names of the variants that are judged, each with its rivals' names.
+    pub(super) fn variants(&self) -> Vec<(&str, Vec<&str>)> {
+        let tree = self.tree();
+        let name = |variant: usize| tree.variants.get(variant).map_or("", |name| &**name);
+        let rivals = |own: usize| {
+            let others = (0..tree.variants.len()).filter(move |other| *other != own);
+            others.filter(|other| tree.are_rivals(own, *other)).map(name).collect()
+        };
+        self.chosen.iter().map(|own| (name(*own), rivals(*own))).collect()
+    }
+
+    /// What the tree does in the other clusters that it is for: one by one, each
+    /// variant that is not judged in the place of its rival.
+    pub(super) fn others(&self) -> impl Iterator<Item = (&str, Self)> {
+        let tree = self.tree();
+        let left = (0..tree.variants.len()).filter(|variant| !self.chosen.contains(variant));
+        left.filter_map(move |variant| {
+            let beside = self.chosen.iter().copied().filter(|own| !tree.are_rivals(*own, variant));
+            let chosen = beside.chain([variant]).collect();
+            Some((&**tree.variants.get(variant)?, Self { chosen, ..self.clone() }))
+        })
     }
 
     /// Whether anything that was not asked for says something of what was: it
     /// is applied together with it, or gives it its namespace, or leaves it out.
-    fn hangs_on_surroundings(&self) -> bool {
-        let is_around = |span: Span| span.file >= self.first_around;
-        (0..self.tree.objects.len()).any(|at| {
+    pub(super) fn hangs_on_surroundings(&self) -> bool {
+        let is_around = |span: Span| !self.is_asked_for(span.file);
+        (0..self.tree().objects.len()).any(|at| {
             let object_is_around = self.is_around(at);
-            self.tree.placements(at).iter().any(|placement| match object_is_around {
-                true => placement.start.is_some_and(|start| self.starts.contains(&start)),
+            self.tree().placements(at).iter().any(|placement| match object_is_around {
+                true => placement.start.is_some_and(|start| self.read.starts.contains(&start)),
                 false => says(placement).any(is_around),
             })
         })
     }
 
     fn is_around(&self, at: usize) -> bool {
-        self.tree.objects.get(at).is_some_and(|object| object.value.tree().file >= self.first_around)
+        self.tree().objects.get(at).is_some_and(|object| !self.is_asked_for(object.value.tree().file))
+    }
+
+    /// Whether a file was asked for.
+    pub(super) fn is_asked_for(&self, file: FileId) -> bool {
+        file < self.read.first_around
     }
 
     /// Whether an object takes part: it was asked for, or is applied together
     /// with something that was.
     pub(super) fn counts(&self, at: usize) -> bool {
-        let shares = |placement: &Placement<'_>| placement.start.is_some_and(|s| self.starts.contains(&s));
-        !self.is_around(at) || self.tree.placements(at).iter().any(shares)
+        let shares = |placement: &Placement<'_>| {
+            placement.start.is_some_and(|start| self.read.starts.contains(&start))
+        };
+        !self.is_around(at) || self.tree().placements(at).iter().any(shares)
     }
 
     /// The releases that take part.
     pub(super) fn releases(&self) -> impl Iterator<Item = &Release> {
         let places: FxHashSet<Span> = self
-            .tree
+            .tree()
             .objects
             .iter()
             .enumerate()
             .filter(|(at, _)| self.counts(*at))
             .map(|(_, object)| object.place())
             .collect();
-        self.tree.releases.iter().filter(move |release| places.contains(&release.place))
+        self.tree().releases.iter().filter(move |release| places.contains(&release.place))
     }
 
     /// What is wrong with the tree where that bears on policies: two of one
-    /// name, and kustomizations that hold policies and cannot be followed.
+    /// name, and kustomizations that hold policies, or might, and cannot be followed.
     pub(super) fn faults(&self) -> impl Iterator<Item = &gitops::Fault> {
-        let files: FxHashSet<FileId> = (0..self.tree.objects.len())
-            .filter(|at| self.counts(*at))
-            .filter_map(|at| Some(self.tree.objects.get(at)?.value.tree().file))
-            .collect();
-        let has_policies = self.tree.objects.iter().any(|object| is_policy(object).is_some());
-        self.tree.faults.iter().filter(move |fault| {
-            has_policies && (fault.place.file < self.first_around || files.contains(&fault.place.file))
+        let objects = &self.tree().objects;
+        let counting = objects.iter().enumerate().filter(|(at, _)| self.counts(*at));
+        let files: FxHashSet<FileId> = counting.map(|(_, object)| object.value.tree().file).collect();
+        let has_policies = objects.iter().any(|object| is_policy(object).is_some());
+        self.tree().faults.iter().filter(move |fault| {
+            let is_near = self.is_asked_for(fault.place.file) || files.contains(&fault.place.file);
+            is_near && (has_policies || fault.hides_objects())
         })
     }
 
     /// What the tree says, faults and releases included.
     pub(super) fn tree(&self) -> &gitops::Tree<'s> {
-        &self.tree
-    }
-
-    /// The name of the variant that is judged, where there are several.
-    pub(super) fn variant(&self) -> Option<&str> {
-        self.tree.variants.get(self.variant?).map(|name| &**name)
+        &self.read.tree
     }
 
     /// The placements of an object that count: those that reach the cluster;
     /// where none does, one that says why not.
     pub(super) fn placements(&self, at: usize) -> Vec<&Placement<'s>> {
         let here = |placement: &&Placement<'s>| {
-            self.variant.is_none() || placement.variant.is_none() || placement.variant == self.variant
+            placement.variant.is_none_or(|variant| self.chosen.contains(&variant))
         };
-        let all: Vec<_> = self.tree.placements(at).iter().filter(here).collect();
+        let all: Vec<_> = self.tree().placements(at).iter().filter(here).collect();
         let (reaching, left): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|placement| !matches!(placement.applied, Applied::No(_)));
         if reaching.is_empty() { left.into_iter().take(1).collect() } else { reaching }
@@ -160,7 +221,7 @@ impl<'s> Delivery<'s> {
         let written = objects(tree);
         let embedded = gitops::embedded(&written);
         let none = Default::default();
-        let known = self.by_file.get(&tree.file).unwrap_or(&none);
+        let known = self.read.by_file.get(&tree.file).unwrap_or(&none);
         let mut policies = Vec::new();
         for (objects, known) in [written, embedded].iter().zip(known) {
             for (order, object) in objects.iter().enumerate() {
@@ -180,7 +241,7 @@ impl<'s> Delivery<'s> {
     /// An object that an edit has added fares like the last policy of its file.
     fn neighbour(&self, known: &[usize]) -> Option<usize> {
         let is_one =
-            |at: &&usize| self.tree.objects.get(**at).is_some_and(|object| is_policy(object).is_some());
+            |at: &&usize| self.tree().objects.get(**at).is_some_and(|object| is_policy(object).is_some());
         known.iter().rev().find(is_one).copied()
     }
 
@@ -202,7 +263,7 @@ impl<'s> Delivery<'s> {
         let mut policy = decode(object, Context { namespace, substitute: &replace })?;
         if let Some(name) = &placement.name {
             let is_renamed = self
-                .tree
+                .tree()
                 .objects
                 .get(at)
                 .is_some_and(|written| written.name.as_ref().is_none_or(|own| *own.value != **name));
@@ -211,9 +272,15 @@ impl<'s> Delivery<'s> {
             }
         }
         if let Applied::No(why) = placement.applied {
-            policy.not_applied = Some(Spanned::new(why.to_string(), place(why)));
+            policy.not_applied = Some(policy::NotApplied {
+                why: why.to_string(),
+                place: place(why),
+                is_unlisted: matches!(why, NotApplied::Unlisted(_)),
+            });
         }
         policy.changed_by = placement.unevaluated.first().copied();
+        let gitops::Touched { subject, allow, deny } = placement.touched;
+        policy.unsure = policy::Unsure { subject, allow, deny };
         for label in placement.labels.iter().filter(|label| label.reach == LabelReach::Selectors) {
             put_into_selectors(&mut policy, label);
         }
@@ -234,9 +301,10 @@ impl<'s> Delivery<'s> {
         if kind == PolicyKind::Ccnp {
             return Namespace::Clusterwide;
         }
-        let written = self.tree.objects.get(at).and_then(|object| object.namespace.as_ref());
+        let written = self.tree().objects.get(at).and_then(|object| object.namespace.as_ref());
         let is_own = |from: &Span| written.is_some_and(|own| own.span == *from);
-        let unknown = |why: Why| Namespace::Unknown(why.to_string());
+        let inferred = self.inferred.get(&at).map(|name| Namespace::Inferred(Cow::Owned(name.clone())));
+        let unknown = |why: Why| inferred.clone().unwrap_or_else(|| Namespace::Unknown(why.to_string()));
         match (&placement.namespace, &object.namespace) {
             (Placed::Known { value, from }, _) if !is_own(from) => {
                 Namespace::Known(Cow::Owned(value.to_string()), Some(*from))
@@ -288,81 +356,4 @@ fn place(why: NotApplied) -> Span {
         | NotApplied::Patch(place)
         | NotApplied::Deleted(place) => place,
     }
-}
-
-/// Takes an object that is no policy into the inventory, as the cluster gets it.
-pub(super) fn add_to_inventory(
-    inventory: &mut Inventory,
-    object: &Object<'_>,
-    placement: &Placement<'_>,
-    settings: &Settings,
-) {
-    let labels = |reaches: fn(LabelReach) -> bool| -> Vec<Pair> {
-        let reaching = placement.labels.iter().filter(|label| reaches(label.reach));
-        reaching.map(|label| (label.key.as_ref().into(), label.value.as_ref().into())).collect()
-    };
-    let written = object.name.as_ref().map_or("", |name| name.value.as_ref());
-    let rendered = Rendered {
-        namespace: placement.namespace.or(&settings.default_namespace).map(Cow::Borrowed),
-        name: Cow::Borrowed(placement.name.as_deref().unwrap_or(written)),
-        template_labels: labels(LabelReach::is_on_pods),
-        selector_labels: labels(|reach| reach == LabelReach::Selectors),
-        substitute: &|text| substitute(text, &placement.variables).known(),
-    };
-    inventory.add(inventory::Origin::Tree, object, &rendered);
-}
-
-/// The pods that a release likely makes.
-pub(super) fn likely_workloads(release: &Release) -> impl Iterator<Item = Workload> {
-    release.pods.iter().map(|pods| Workload {
-        kind: "HelmRelease".into(),
-        name: pods.name.clone(),
-        namespace: release.namespace.clone(),
-        pod_labels: pods.labels.clone(),
-        unknown_labels: Vec::new(),
-        service_account: pods.service_account.clone(),
-        host_network: false,
-        ports: Vec::new(),
-        addresses: Vec::new(),
-        origin: inventory::Origin::Likely,
-        place: release.place,
-    })
-}
-
-/// Kustomize puts labels into the selectors of a NetworkPolicy that have
-/// `matchLabels` already.
-fn put_into_selectors(policy: &mut Policy<'_>, label: &AddedLabel<'_>) {
-    if policy.kind != PolicyKind::Knp {
-        return;
-    }
-    for rule in &mut policy.rules {
-        if let Subject::Endpoints(selector) = &mut rule.subject {
-            let keys = ["podSelector", "matchLabels"];
-            let has_labels = rule.value.path(&keys).is_some();
-            put_into(selector, has_labels, label);
-        }
-        let elements = rule.sections.iter_mut().flat_map(|section| &mut section.elements);
-        for item in elements.flat_map(|element| &mut element.peers).flat_map(|field| &mut field.items) {
-            let has_labels = item.value.path(&["podSelector", "matchLabels"]).is_some();
-            if let Peer::Endpoints(selector) = &mut item.peer {
-                put_into(selector, has_labels, label);
-            }
-        }
-    }
-}
-
-fn put_into(selector: &mut Selector<'_>, has_labels: bool, label: &AddedLabel<'_>) {
-    if !has_labels {
-        return;
-    }
-    selector.requirements.retain(|own| {
-        !(own.source == "k8s" && own.key == label.key && matches!(own.origin, Origin::Label(_)))
-    });
-    selector.requirements.push(Requirement {
-        source: Text::Borrowed("k8s"),
-        key: Text::Owned(label.key.to_string()),
-        operator: Operator::In,
-        values: vec![Spanned::new(Text::Owned(label.value.to_string()), label.from)],
-        origin: Origin::Added,
-    });
 }

@@ -5,7 +5,8 @@ use super::name::NameRule;
 use super::peer::{Addresses, Peer, PeerField, PeerItem, PeerKey, ServicePeer};
 use super::selector::{KeyReading, Selector};
 use super::{
-    Action, Element, Fault, Icmps, Namespace, Policy, PolicyKind, Rule, Section, Subject, ToPorts, knp,
+    Action, Element, Fault, Icmps, Namespace, Policy, PolicyKind, Rule, Section, Subject, ToPorts, Unsure,
+    knp,
 };
 use crate::manifest::{Object, Text};
 use crate::source::{Span, Spanned};
@@ -50,6 +51,7 @@ pub fn decode<'s>(object: &Object<'s>, context: Context<'_, 's>) -> Option<Polic
         faults: decoder.faults,
         not_applied: None,
         changed_by: None,
+        unsure: Unsure::default(),
     })
 }
 

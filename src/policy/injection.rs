@@ -31,7 +31,7 @@ fn added<'s>(
 
 fn namespace_text<'s>(policy: &Policy<'s>) -> Text<'s> {
     match &policy.namespace {
-        Namespace::Known(name, _) => name.clone(),
+        Namespace::Known(name, _) | Namespace::Inferred(name) => name.clone(),
         Namespace::Unknown(_) => Text::Borrowed(UNKNOWN_NAMESPACE),
         Namespace::Clusterwide => Text::Borrowed(""),
     }

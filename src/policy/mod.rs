@@ -59,6 +59,9 @@ pub enum Namespace<'s> {
     Clusterwide,
     /// It is this one; the place says so, where one does.
     Known(Text<'s>, Option<Span>),
+    /// Nothing says it, and it is the only one in which the policy selects an
+    /// endpoint that was seen.
+    Inferred(Text<'s>),
     /// It cannot be known: why.
     Unknown(String),
 }
@@ -67,9 +70,38 @@ impl Namespace<'_> {
     /// The name, where it is known.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Namespace::Known(name, _) => Some(name),
-            _ => None,
+            Namespace::Known(name, _) | Namespace::Inferred(name) => Some(name),
+            Namespace::Clusterwide | Namespace::Unknown(_) => None,
         }
+    }
+}
+
+/// Why nothing brings a policy into the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotApplied {
+    /// In words.
+    pub why: String,
+    /// The place that decides so.
+    pub place: Span,
+    /// The kustomization at that place would apply it if it listed its file.
+    pub is_unlisted: bool,
+}
+
+/// The parts of a policy that may be other than they are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unsure {
+    /// Whom it is about.
+    pub subject: bool,
+    /// What it allows, and whether it closes the side: egress, ingress.
+    pub allow: [bool; 2],
+    /// What it denies: egress, ingress.
+    pub deny: [bool; 2],
+}
+
+impl Unsure {
+    /// Whether everything is as it is written.
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
     }
 }
 
@@ -92,11 +124,12 @@ pub struct Policy<'s> {
     pub has_rules: bool,
     /// What is wrong with the object whatever the version.
     pub faults: Vec<Fault>,
-    /// Why nothing brings it into the cluster, and the place that decides so;
-    /// `None` when something does. Then it takes no part in any verdict.
-    pub not_applied: Option<Spanned<String>>,
+    /// Why nothing brings it into the cluster; `None` when something does. Then it takes no part in any verdict.
+    pub not_applied: Option<NotApplied>,
     /// A patch that changes more of it than its metadata, and is not evaluated.
     pub changed_by: Option<Span>,
+    /// The parts of it that may be other than they are written.
+    pub unsure: Unsure,
 }
 
 impl Policy<'_> {

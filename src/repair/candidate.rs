@@ -28,6 +28,8 @@ pub enum Operator {
     AddRule,
     /// Another namespace for the policy.
     MovePolicy,
+    /// An entry for its file in a kustomization.
+    ListPolicy,
     /// What a refused policy meant, in words that Cilium takes.
     MendRefused,
     /// A new policy.

@@ -8,6 +8,8 @@ mod cause;
 mod correct;
 mod create;
 mod dns;
+mod elsewhere;
+mod listing;
 mod manner;
 mod place;
 mod prove;
@@ -21,6 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use add::Additions;
 pub use candidate::{Assumption, Candidate, NewFile, Operator};
 use correct::Case;
+pub use elsewhere::{Fate, Spread};
+pub use listing::not_applied;
 pub use prove::{Disproof, Opened, Proven, Prover};
 use want::Want;
 
@@ -188,6 +192,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
             for near in self.near(gap) {
                 match near.miss {
                     Miss::Refused => found.extend(refused::mend(scene, gap, &near)),
+                    Miss::NotApplied => found.extend(listing::list(self.prover, &near)),
                     _ => found.extend(correct::corrections(&Case {
                         scene,
                         gap,
@@ -287,7 +292,7 @@ impl<'m, 's> Planner<'_, 'm, 's> {
             "dns-port" | "dns-not-allowed" => {
                 proven.opened.iter().all(|opened| self.is_wanted_otherwise(*opened))
             }
-            _ => proven.opened.is_empty(),
+            _ => proven.opened.is_empty() && proven.spread.surplus.is_empty(),
         }
     }
 
@@ -302,7 +307,8 @@ impl<'m, 's> Planner<'_, 'm, 's> {
 
     /// An addition that reaches further than what was seen is a guess.
     fn doubted(&self, mut proven: Proven) -> Proven {
-        let surplus = proven.opened.iter().any(|opened| !self.is_wanted_otherwise(*opened));
+        let surplus = proven.opened.iter().any(|opened| !self.is_wanted_otherwise(*opened))
+            || !proven.spread.surplus.is_empty();
         if surplus && !proven.candidate.corrects && proven.candidate.cause != "udp-twin" {
             proven.candidate.safety = proven.candidate.safety.max(Safety::Unsafe);
         }

@@ -9,10 +9,20 @@ use crate::engine::{ElementPlace, End, Engine, Judgement, SideVerdict};
 use crate::flow::Flow;
 use crate::model::Model;
 use crate::naming::{element, name, why_unknown};
-use crate::policy::Action;
+use crate::policy::{Action, Namespace};
 use crate::source::{Sources, Span};
 use crate::traffic::Side;
 use crate::version::CiliumVersion;
+
+/// An overlay that cannot share a cluster with those that are judged.
+pub struct OtherCluster<'m> {
+    /// Its name.
+    pub name: &'m str,
+    /// What is known of its cluster.
+    pub model: &'m Model<'m>,
+    /// The judge of its cluster.
+    pub engine: Engine,
+}
 
 /// A flow and what becomes of it.
 pub struct Judged<'f> {
@@ -24,11 +34,20 @@ pub struct Judged<'f> {
     enforcing: [Vec<u32>; 2],
     /// Per side: releases that decide otherwise, with their word.
     otherwise: [Vec<(CiliumVersion, &'static str)>; 2],
+    /// Per side: overlays that decide otherwise, with their word.
+    elsewhere: [Vec<(&'f str, &'static str)>; 2],
 }
 
 impl<'f> Judged<'f> {
-    /// Judges a flow; `others` are engines of other releases to compare with.
-    pub fn new(engine: &mut Engine, others: &mut [Engine], model: &Model<'_>, flow: &'f Flow) -> Self {
+    /// Judges a flow; `others` are engines of other releases to compare with,
+    /// `clusters` those of other overlays.
+    pub fn new<'c: 'f>(
+        engine: &mut Engine,
+        others: &mut [Engine],
+        clusters: &mut [OtherCluster<'c>],
+        model: &Model<'_>,
+        flow: &'f Flow,
+    ) -> Self {
         let source = engine.take_in(&flow.source, &model.inventory);
         let destination = engine.take_in(&flow.destination, &model.inventory);
         let judgement = engine.judge(source.identity, destination.identity, flow.packet);
@@ -40,8 +59,11 @@ impl<'f> Judged<'f> {
                 _ => Vec::new(),
             }
         });
-        let otherwise = otherwise(others, model, flow, &judgement);
-        Self { flow, judgement, by, enforcing, otherwise }
+        let releases = others.iter_mut().map(|engine| (engine.options().version, engine, model));
+        let otherwise = disagreeing(releases, flow, &judgement);
+        let clusters = clusters.iter_mut().map(|other| (other.name, &mut other.engine, other.model));
+        let elsewhere = disagreeing(clusters, flow, &judgement);
+        Self { flow, judgement, by, enforcing, otherwise, elsewhere }
     }
 
     /// The policies that it names, in order.
@@ -51,22 +73,21 @@ impl<'f> Judged<'f> {
     }
 }
 
-/// The releases that decide a side in another way.
-fn otherwise(
-    others: &mut [Engine],
-    model: &Model<'_>,
+/// The releases or overlays that decide a side in another way.
+fn disagreeing<'e, 'm: 'e, T: Copy>(
+    others: impl Iterator<Item = (T, &'e mut Engine, &'e Model<'m>)>,
     flow: &Flow,
     judgement: &Judgement,
-) -> [Vec<(CiliumVersion, &'static str)>; 2] {
-    let mut found: [Vec<(CiliumVersion, &'static str)>; 2] = Default::default();
-    for engine in others {
+) -> [Vec<(T, &'static str)>; 2] {
+    let mut found: [Vec<(T, &'static str)>; 2] = [Vec::new(), Vec::new()];
+    for (name, engine, model) in others {
         let source = engine.take_in(&flow.source, &model.inventory);
         let destination = engine.take_in(&flow.destination, &model.inventory);
         let other = engine.judge(source.identity, destination.identity, flow.packet);
         for side in Side::BOTH {
             let word = other.on(side).word();
             if word != judgement.on(side).word() {
-                found[side as usize].push((engine.options().version, word));
+                found[side as usize].push((name, word));
             }
         }
     }
@@ -108,6 +129,9 @@ pub fn json_line(judged: &Judged<'_>, model: &Model<'_>) -> String {
         }
         for (version, word) in &judged.otherwise[side as usize] {
             object[format!("{side}_in")][version.to_string()] = (*word).into();
+        }
+        for (name, word) in &judged.elsewhere[side as usize] {
+            object[format!("{side}_variants")][*name] = (*word).into();
         }
         if let SideVerdict::Undecided(unknown) = verdict {
             object[format!("{side}_unknown")] = why_unknown(unknown, model).into();
@@ -159,10 +183,18 @@ pub fn table_row(judged: &Judged<'_>, model: &Model<'_>, sources: &Sources) -> S
                 versions.join(", ")
             );
         }
+        let variants = judged.elsewhere[side as usize].iter().map(|(name, word)| format!("{word} in {name}"));
+        let variants: Vec<String> = variants.collect();
+        if !variants.is_empty() {
+            let _ = write!(row, " [hangs on the overlay: {}]", variants.join(", "));
+        }
         row.push('\n');
     }
     for policy in judged.policies() {
         let Some(policy) = model.policies.get(policy as usize) else { continue };
+        if let Namespace::Inferred(namespace) = &policy.namespace {
+            let _ = writeln!(row, "  note     {}: namespace {namespace} is inferred", policy.title());
+        }
         if let Some(from) = policy.namespace_from() {
             let namespace = policy.namespace.name().unwrap_or_default();
             let title = policy.title();

@@ -1,8 +1,12 @@
 //! What is told of a fix, and of a drop that nothing mends.
 
+use std::collections::BTreeSet;
+
 use super::Teller;
+use crate::diagnose::Gap;
 use crate::engine::IdentityId;
 use crate::finding::{Finding, Fix, Label, Note, Severity};
+use crate::policy::Namespace;
 use crate::repair::{self, NoFix, Opened, identity_name};
 use crate::source::Span;
 
@@ -31,13 +35,15 @@ impl Teller<'_, '_, '_, '_> {
                 .filter_map(|part| part.candidate.evidence.clone())
                 .map(|text| Note { heading: "for", text }),
         );
-        notes.extend(self.namespace(first.candidate.blame.span));
+        notes.extend(self.namespace(first.candidate.blame.span, first.mends.first()));
         notes.push(Note { heading: "proof", text: self.proof(fix, proven) });
+        notes.extend(self.elsewhere(fix, &drops));
         let others = fix.parts.iter().flat_map(|part| &part.alternatives).take(self.wishes.alternatives);
         notes.extend(others.map(|text| Note { heading: "else", text: text.clone() }));
         let mut related: Vec<Label> =
             fix.parts.iter().skip(1).map(|part| part.candidate.blame.clone()).collect();
         related.extend(fix.parts.iter().flat_map(|part| part.candidate.related.clone()));
+        related.extend(repair::not_applied(self.scene, fix));
         let finding = Finding {
             id: first.candidate.cause,
             severity: Severity::Error,
@@ -51,10 +57,21 @@ impl Teller<'_, '_, '_, '_> {
     }
 
     /// Where the namespace of the blamed policy comes from, if not from its own text.
-    fn namespace(&self, blamed: Span) -> Option<Note> {
+    fn namespace(&self, blamed: Span, gap: Option<&Gap>) -> Option<Note> {
         let holds =
             |span: Span| span.file == blamed.file && span.start <= blamed.start && blamed.end <= span.end;
-        let policy = self.scene.model.policies.iter().find(|policy| holds(policy.value.span()))?;
+        let subject = gap.and_then(|gap| {
+            let drop = self.scene.drops.get(gap.drop)?;
+            self.scene.namespace(drop.subject(gap.side))
+        });
+        // Of a policy that is applied in several namespaces, that of the drop.
+        let held = || self.scene.model.policies.iter().filter(|policy| holds(policy.value.span()));
+        let policy = held().find(|policy| policy.namespace.name() == subject).or_else(|| held().next())?;
+        if let Namespace::Inferred(name) = &policy.namespace {
+            let text =
+                format!("namespace {name} is inferred: only there it selects an endpoint that was seen");
+            return Some(Note { heading: "tree", text });
+        }
         let (name, from) = (policy.namespace.name()?, policy.namespace_from()?);
         let text = format!("namespace {name} from {}", self.sources.place(from));
         Some(Note { heading: "tree", text })
@@ -74,12 +91,19 @@ impl Teller<'_, '_, '_, '_> {
     fn opens(&self, fix: &repair::Fix, drops: &[usize]) -> String {
         let mut wanted: Vec<String> = drops.iter().map(|&drop| self.flow(&self.scene.drops[drop])).collect();
         wanted.dedup();
-        let wanted = listed(&wanted);
+        let alike: BTreeSet<&String> = fix.parts.iter().flat_map(|part| &part.spread.alike).collect();
+        let mut wanted = listed(&wanted);
+        if !alike.is_empty() {
+            let alike: Vec<String> = alike.into_iter().cloned().collect();
+            wanted.push_str(&format!(", and the same in {}", listed(&alike)));
+        }
         let mut surplus: Vec<Opened> =
             fix.parts.iter().flat_map(|part| part.opened.iter().copied()).collect();
         surplus.sort_unstable();
         surplus.dedup();
-        if surplus.is_empty() {
+        let elsewhere = fix.parts.iter().flat_map(|part| part.spread.surplus.iter().cloned());
+        let elsewhere: Vec<String> = elsewhere.collect();
+        if surplus.is_empty() && elsewhere.is_empty() {
             // L7 rules hold for every peer of their element.
             let asked = drops.iter().any(|&drop| self.scene.drops[drop].distinct.flow.request.is_some());
             let whom = if asked { " and whoever else the rule admits" } else { "" };
@@ -90,6 +114,7 @@ impl Teller<'_, '_, '_, '_> {
             .iter()
             .map(|o| format!("{} → {} {}", name(o.source), name(o.destination), o.packet))
             .collect();
+        also.extend(elsewhere);
         also.dedup();
         let own_word = if fix.parts.iter().all(|part| part.candidate.corrects) {
             ", which the policy says already"

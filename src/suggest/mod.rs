@@ -3,7 +3,10 @@
 //! with every fix that may be trusted.
 
 mod asides;
+mod elsewhere;
 mod fixes;
+
+pub use elsewhere::where_dropped;
 
 use std::collections::BTreeMap;
 
@@ -70,9 +73,15 @@ pub fn suggest<'s>(
     flows: Vec<Distinct>,
     wishes: Wishes,
 ) -> Suggestion {
+    let others = model.others();
+    let beside: Vec<(String, Scene<'_, 's>)> = others
+        .iter()
+        .map(|(name, other)| (name.to_string(), Scene::new(other, options.clone(), flows.clone())))
+        .collect();
     let scene = Scene::new(model, options, flows);
     let (gaps, requests, asides) = sort_out(&scene, wishes.include_audit);
-    let prover = Prover::new(&scene, trees, sources);
+    let provers = beside.iter().map(|(name, scene)| (name.clone(), Prover::new(scene, trees, sources)));
+    let prover = Prover::new(&scene, trees, sources).beside(provers.collect());
     let plan = repair::plan(&prover, &gaps, &requests, wishes.prefer);
     Teller { scene: &scene, sources, prover: &prover, wishes }.tell(plan, &asides, requests)
 }

@@ -25,7 +25,7 @@ fn mended(text: &str, safety: Safety) -> String {
     sources.add(Source::new(PathBuf::from("k8s/x.yaml"), "k8s/x.yaml".into(), text.to_owned()));
     let choice = Choice::new(&[], &[], true).unwrap();
     let end = FileId(sources.len() as u32);
-    let mended = fix::mend(&sources, end, &Settings::default(), &Options::default(), &choice, safety);
+    let mended = fix::mend(&sources, [end; 2], &Settings::default(), &Options::default(), &choice, safety);
     mended[FileId(0)].text.clone()
 }
 

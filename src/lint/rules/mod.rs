@@ -21,6 +21,7 @@ pub(super) mod impossible_selector;
 pub(super) mod misspelt_label_key;
 pub(super) mod namespace_missing;
 pub(super) mod negative_selector;
+pub(super) mod not_applied;
 pub(super) mod null_section;
 pub(super) mod other_side_missing;
 pub(super) mod per_pod_label;

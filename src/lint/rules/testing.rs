@@ -25,8 +25,15 @@ pub(in crate::lint) fn deployment(namespace: &str, name: &str, labels: &str, por
 
 /// A tree of one file.
 pub(in crate::lint) fn sources(text: &str) -> Sources {
+    tree(&[("k8s/x.yaml", text)])
+}
+
+/// A tree of these files.
+fn tree(files: &[(&str, &str)]) -> Sources {
     let mut sources = Sources::default();
-    sources.add(Source::new(PathBuf::from("k8s/x.yaml"), "k8s/x.yaml".into(), text.to_owned()));
+    for (name, text) in files {
+        sources.add(Source::new(PathBuf::from(name), (*name).to_owned(), (*text).to_owned()));
+    }
     sources
 }
 
@@ -51,9 +58,17 @@ fn found_in(version: Option<CiliumVersion>, sources: &Sources) -> Vec<Found> {
 
 /// What all rules tell of a text in a release.
 pub(in crate::lint) fn told_in(version: Option<CiliumVersion>, text: &str) -> Vec<Told> {
-    let sources = sources(text);
+    told_in_tree(version, &sources(text))
+}
+
+/// What all rules tell of a tree of these files.
+pub(in crate::lint) fn told_of(files: &[(&str, &str)]) -> Vec<Told> {
+    told_in_tree(None, &tree(files))
+}
+
+fn told_in_tree(version: Option<CiliumVersion>, sources: &Sources) -> Vec<Told> {
     let text = |found: &Found| sources.text(found.primary.span).to_owned();
-    let found = found_in(version, &sources);
+    let found = found_in(version, sources);
     found.iter().map(|found| (found.rule.id, found.severity, text(found))).collect()
 }
 
@@ -105,6 +120,6 @@ fn mend_once(safety: Safety, text: &str) -> String {
     let sources = sources(text);
     let end = FileId(sources.len() as u32);
     let choice = Choice::new(&[], &[], true).unwrap();
-    let mended = fix::mend(&sources, end, &Settings::default(), &Options::default(), &choice, safety);
+    let mended = fix::mend(&sources, [end; 2], &Settings::default(), &Options::default(), &choice, safety);
     mended[FileId(0)].text.clone()
 }

@@ -35,7 +35,8 @@ pub(super) fn target(scene: &Scene<'_, '_>, gap: Gap) -> Option<Target> {
     let peer = scene.drops[gap.drop].peer(gap.side);
     let mut best: Option<((bool, bool, usize), Target)> = None;
     for (policy_index, policy) in scene.model.policies.iter().enumerate() {
-        if !scene.model.is_editable(policy) || !scene.engine.refusals(policy_index).is_empty() {
+        let is_out = policy.not_applied.is_some() || !scene.engine.refusals(policy_index).is_empty();
+        if !scene.model.is_editable(policy) || is_out {
             continue;
         }
         for (rule_index, rule) in policy.rules.iter().enumerate() {

@@ -37,7 +37,7 @@ pub(super) fn corrections(case: &Case<'_, '_, '_>) -> Vec<Candidate> {
     let one = match &case.near.miss {
         Miss::Peer => return case.other_peer(),
         Miss::Ports => return case.ports(),
-        Miss::Refused => None,
+        Miss::Refused | Miss::NotApplied => None,
         Miss::PolicyNamespace => case.move_policy(),
         Miss::SubjectLabel(requirement) => case.subject_label(requirement),
         Miss::PeerNamespaceMissing(item, selector) => case.add_namespace(item, selector),

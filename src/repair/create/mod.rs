@@ -30,6 +30,7 @@ pub(super) fn new_policy(
     let policies = scene.model.policies.iter();
     let neighbours: Vec<&Policy<'_>> = policies
         .filter(|policy| policy.namespace.name() == Some(namespace) && scene.model.is_editable(policy))
+        .filter(|policy| policy.not_applied.is_none())
         .collect();
     let place = Place::choose(prover, &neighbours, workload)?;
     let usual = Manner { label_prefix: false, namespace_prefix: true, namespace_first: false };

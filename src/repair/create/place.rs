@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::candidate::NewFile;
+use super::super::listing;
 use super::super::prove::Prover;
 use super::is_for_all;
 use crate::policy::Policy;
@@ -32,8 +33,11 @@ impl Place {
         let beside = if single.is_empty() { neighbours } else { &single };
         let like = beside.last().map(|policy| policy.value.tree().file);
         let Some(file) = like else {
-            let any =
-                prover.scene.model.policies.iter().find(|policy| prover.scene.model.is_editable(policy));
+            let model = prover.scene.model;
+            let any = model
+                .policies
+                .iter()
+                .find(|policy| model.is_editable(policy) && policy.not_applied.is_none());
             let folder = any.and_then(|policy| {
                 prover.sources[policy.value.tree().file].path.parent().map(Path::to_owned)
             });
@@ -96,22 +100,10 @@ fn list_in_kustomization(
     sibling: FileId,
     new: &str,
 ) -> Option<(FileId, Change)> {
-    let own = &prover.sources[sibling];
-    let own_folder = own.path.parent()?;
-    let own_name = own.path.file_name()?.to_str()?;
-    for object in prover.scene.model.objects() {
-        let file = object.value.tree().file;
-        if !object.kind.starts_with("Kustomization") || prover.sources[file].path.parent() != Some(own_folder)
-        {
-            continue;
-        }
-        let resources = object.value.get("resources")?;
-        let names: Vec<_> = resources.items().filter_map(|item| item.value.text()).collect();
-        let prefix = if names.iter().any(|name| *name == format!("./{own_name}")) { "./" } else { "" };
-        if names.iter().any(|name| name.trim_start_matches("./") == own_name) {
-            let change = Editor::default().insert_item(resources, usize::MAX, format!("{prefix}{new}"));
-            return Some((file, change.ok()?));
-        }
-    }
-    None
+    let name = &prover.sources[sibling].name;
+    let (folder, own) = name.rsplit_once('/').unwrap_or(("", name));
+    let kustomization = listing::kustomization_in(prover, folder)?;
+    let lists_sibling = listing::listed(kustomization).iter().any(|entry| entry == own);
+    let change = listing::entry(kustomization, new).filter(|_| lists_sibling)?;
+    Some((kustomization.file, change))
 }

@@ -12,11 +12,11 @@ use crate::traffic::Packet;
 use crate::yaml::{Change, EditError, Patch, Tree, parse};
 
 /// The tree with some edits made.
-pub(super) struct Edited {
+pub(in crate::repair) struct Edited {
     /// The files that change, by name.
     pub(super) files: Vec<FileChange>,
     /// The engine's view.
-    pub(super) overlay: Overlay,
+    pub(in crate::repair) overlay: Overlay,
     /// Whom the changed policies are about, as they were and as they are, in order.
     pub(super) touched: Vec<IdentityId>,
     /// The ports that the changed policies name, and the ones just beyond.
@@ -36,7 +36,7 @@ impl Prover<'_, '_, '_> {
     /// # Errors
     /// When a place cannot be edited, the edit would not read back as intended,
     /// or Cilium would refuse what it makes.
-    pub(super) fn edited<'c, T>(
+    pub(in crate::repair) fn edited<'c, T>(
         &self,
         candidates: impl Iterator<Item = &'c Candidate> + Clone,
         ask: impl FnOnce(&[Policy<'_>]) -> T,
@@ -44,7 +44,7 @@ impl Prover<'_, '_, '_> {
         let files = self.files(candidates)?;
         let trees: Vec<Tree<'_>> =
             files.iter().map(|file| parse(file.file.unwrap_or(FileId(u32::MAX)), &file.after)).collect();
-        let (removed, added) = self.replaced(&files, &trees);
+        let (removed, added) = self.delivered_anew(&trees).unwrap_or_else(|| self.replaced(&files, &trees));
         let overlay = self.scene.engine.overlay(removed, &added);
         if (0..added.len()).any(|i| !overlay.refusals(i).is_empty()) {
             return Err(Disproof::Refused);

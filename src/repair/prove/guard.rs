@@ -12,7 +12,7 @@ impl Prover<'_, '_, '_> {
     ///
     /// # Errors
     /// Names the guard that it breaks.
-    pub(super) fn guard(&self, edited: &Edited) -> Result<usize, Disproof> {
+    pub(in crate::repair) fn guard(&self, edited: &Edited) -> Result<usize, Disproof> {
         self.isolates_nobody(edited)?;
         let guarded = self.keeps_what_passed(edited)?;
         self.keeps_denies(edited)?;

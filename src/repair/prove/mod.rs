@@ -1,6 +1,7 @@
 //! The proof of a candidate: the engine judges the whole tree with the edit
 //! made (DESIGN 4.7). Nothing can be ranked or printed but a [`Proven`].
 
+mod delivered;
 mod edited;
 mod guard;
 mod opened;
@@ -8,6 +9,7 @@ mod opened;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::candidate::{Assumption, Candidate};
+use super::elsewhere::Spread;
 use crate::diagnose::{Gap, Observed, Scene};
 use crate::engine::{IdentityId, SideVerdict};
 use crate::finding::FileChange;
@@ -29,6 +31,8 @@ pub struct Proven {
     pub mends: Vec<Gap>,
     /// What passes with it that nobody was seen to want.
     pub opened: Vec<Opened>,
+    /// Where else the edit is one, and what it opens there.
+    pub spread: Spread,
     /// How many flows that were seen to pass were judged again.
     pub guarded: usize,
     /// Other proven ways to mend the same drops, best first, in words with their cost.
@@ -97,6 +101,8 @@ pub struct Prover<'p, 'm, 's> {
     passing: Vec<(usize, Side)>,
     /// What was seen to be wanted, each end by the identity that stands for its workload.
     wanted: FxHashSet<Opened>,
+    /// Provers for the other clusters that the tree is for, by name.
+    pub(super) beside: Vec<(String, Self)>,
 }
 
 impl<'p, 'm, 's> Prover<'p, 'm, 's> {
@@ -123,7 +129,8 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         for (index, policy) in scene.model.policies.iter().enumerate() {
             policies.entry(policy.value.tree().file).or_default().push(index as u32);
         }
-        Self { scene, trees, sources, policies, denied, passing, wanted: wanted.collect() }
+        let (wanted, beside) = (wanted.collect(), Vec::new());
+        Self { scene, trees, sources, policies, denied, passing, wanted, beside }
     }
 
     /// Proves a candidate against the denied sides that are still open.
@@ -158,8 +165,9 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
 
     fn proven(&self, candidate: Candidate, edited: Edited, mends: Vec<Gap>) -> Result<Proven, Disproof> {
         let guarded = self.guard(&edited)?;
-        let opened = self.opened(&edited);
-        Ok(Proven { candidate, files: edited.files, mends, opened, guarded, alternatives: Vec::new() })
+        let (opened, spread) = self.spread(std::iter::once(&candidate), self.opened(&edited))?;
+        let files = edited.files;
+        Ok(Proven { candidate, files, mends, opened, spread, guarded, alternatives: Vec::new() })
     }
 
     /// Proves again that several fixes together mend what each mends alone.
@@ -171,6 +179,7 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         fixes: impl Iterator<Item = &'c Proven> + Clone,
     ) -> Result<Vec<FileChange>, Disproof> {
         let (edited, ()) = self.edited(fixes.clone().map(|fix| &fix.candidate), |_| ())?;
+        let fixes_again = fixes.clone();
         for fix in fixes {
             let mended = self.mended(&edited, &fix.mends, fix.candidate.assumption.as_ref());
             if mended.len() < fix.mends.len() {
@@ -178,7 +187,13 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
             }
         }
         self.guard(&edited)?;
+        self.spread(fixes_again.map(|fix| &fix.candidate), Vec::new())?;
         Ok(edited.files)
+    }
+
+    /// What was seen to be wanted and not to pass.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &Opened> {
+        self.wanted.iter()
     }
 
     /// Which of these sides pass with the edit, of those that it is about.

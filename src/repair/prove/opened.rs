@@ -9,7 +9,7 @@ use crate::traffic::{IcmpFamily, Packet, Side, Transport};
 impl Prover<'_, '_, '_> {
     /// Everything that passes with an edit, did not before, and was not seen to
     /// be wanted.
-    pub(super) fn opened(&self, edited: &Edited) -> Vec<Opened> {
+    pub(in crate::repair) fn opened(&self, edited: &Edited) -> Vec<Opened> {
         let mut packets = edited.packets.clone();
         packets.extend([
             Packet::Port(Transport::Tcp, 9),

@@ -3,6 +3,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod embedded;
+mod not_applied;
+mod unknown;
+mod variants;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -22,18 +27,26 @@ fn repository(name: &str) -> tempfile::TempDir {
     folder
 }
 
-/// An end of a flow: `namespace/key=value`.
+/// A repository that is made up on the spot, in a git work tree of its own.
+fn made(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join(".git")).unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// An end of a flow: `namespace/key=value,key=value`.
 fn end(text: &str) -> serde_json::Value {
-    let (namespace, label) = text.split_once('/').unwrap();
-    serde_json::json!({
-        "namespace": namespace,
-        "pod_name": "pod",
-        "labels": [
-            format!("k8s:{label}"),
-            format!("k8s:io.kubernetes.pod.namespace={namespace}"),
-            "k8s:io.cilium.k8s.policy.cluster=default",
-        ],
-    })
+    let (namespace, labels) = text.split_once('/').unwrap();
+    let mut labels: Vec<String> = labels.split(',').map(|label| format!("k8s:{label}")).collect();
+    labels.push(format!("k8s:io.kubernetes.pod.namespace={namespace}"));
+    labels.push("k8s:io.cilium.k8s.policy.cluster=default".to_owned());
+    labels.push("k8s:io.cilium.k8s.policy.serviceaccount=default".to_owned());
+    serde_json::json!({"namespace": namespace, "pod_name": "pod", "labels": labels})
 }
 
 /// Runs a command of policyfix on a repository with one dropped flow.
@@ -131,11 +144,55 @@ fn what_is_asked_for_alone_is_placed_by_the_rest_of_the_repository() {
 }
 
 #[test]
-fn a_policy_in_the_values_of_a_release_is_judged_and_mended_in_place() {
+fn pods_that_a_release_likely_makes_are_not_others_than_those_that_were_seen() {
     let folder = repository("flux");
-    let source = "shop/app.kubernetes.io/name=web";
-    let verdict = run(folder.path(), &["verdict", "."], source, "db/app=postgres", 5432);
-    assert!(out(&verdict).contains("shop/web-policy"), "{}", out(&verdict));
+    let output =
+        run(folder.path(), &["suggest", "."], "shop/app=gateway", "shop/app.kubernetes.io/name=web", 8080);
+    let diff = out(&output);
+    assert!(changed(&diff).contains(&"kubernetes/apps/shop/web/app/networkpolicy.yaml"), "{diff}");
+    assert!(!diff.contains("name: web-allow"), "{diff}");
+}
+
+/// The two clusters of one repository define the variables of the policy, each
+/// for itself.
+#[test]
+fn variables_are_those_of_the_cluster_that_is_judged() {
+    let folder = repository("clusters");
+    let web = "web/app=web,stage=staging";
+    let verdict = |variant| {
+        let command = ["verdict", ".", "--variant", variant];
+        out(&run(folder.path(), &command, "web/app=gateway", web, 8080))
+    };
+    let (staging, production) = (verdict("staging"), verdict("production"));
+    assert!(staging.contains("ingress  denied: nothing allows it; enforced by web/web"), "{staging}");
+    assert!(!production.contains("enforced by web/web"), "{production}");
+    let command = ["suggest", ".", "--variant", "staging"];
+    let output = run(folder.path(), &command, "web/app=gateway", web, 8080);
+    assert_eq!(changed(&out(&output)), ["apps/base/web/policy.yaml"], "{}", err(&output));
+    assert!(!out(&output).contains("+kind:"), "{}", out(&output));
+    let gone = |line: &str| line.starts_with('-') && !line.starts_with("---");
+    assert!(!out(&output).lines().any(gone), "{}", out(&output));
+}
+
+#[test]
+fn what_lies_outside_of_what_was_read_is_told() {
+    let folder = made(&[("overlay/kustomization.yaml", "namespace: shop\nresources: [../base]\n")]);
+    std::fs::remove_dir(folder.path().join(".git")).unwrap();
+    std::fs::create_dir(folder.path().join("overlay/.git")).unwrap();
+    let overlay = folder.path().join("overlay");
+    let output = run(&overlay, &["verdict", "."], "shop/app=gateway", "shop/app=web", 8080);
+    assert!(err(&output).contains("\"../base\" lies outside of what was read"), "{}", err(&output));
+}
+
+#[test]
+fn all_that_is_wrong_with_the_tree_is_told_when_asked_for() {
+    let folder = repository("overlays");
+    let flow = ["gw/app=gateway", "shop/app=web"];
+    let quiet = run(folder.path(), &["verdict", "."], flow[0], flow[1], 8080);
+    let told = run(folder.path(), &["verdict", ".", "-v"], flow[0], flow[1], 8080);
+    assert_eq!(out(&quiet), out(&told));
+    let word = "base/forgotten.yaml:4: policy shop/forgotten is not applied: no kustomization lists it";
+    assert!(err(&told).contains(word) && !err(&quiet).contains("forgotten"), "{}", err(&told));
 }
 
 #[test]
