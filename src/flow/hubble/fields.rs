@@ -251,7 +251,8 @@ impl<'a> Fields<'a> {
 
     /// The request that a proxy looked at.
     pub(crate) fn request(&self) -> Option<Request> {
-        self.l7.map(|raw| judge::Layer7::read(raw).request())
+        let is_seen_by_proxy = |_: &&str| self.event() == Event::Proxy;
+        self.l7.filter(is_seen_by_proxy).map(|raw| judge::Layer7::read(raw).request())
     }
 
     /// The addresses that a DNS answer in the record gives, each with the name.

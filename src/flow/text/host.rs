@@ -47,7 +47,8 @@ impl Identity {
 
     fn of_name(name: &str) -> Self {
         let number = RESERVED.iter().position(|&reserved| reserved == name);
-        if name.is_empty() || number == Some(0) {
+        let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'));
+        if name.is_empty() || number == Some(0) || !is_name {
             return Self::default();
         }
         let mut labels = vec![Label::reserved(name)];
@@ -178,6 +179,7 @@ mod tests {
         assert_eq!(Identity::read("2"), Identity::read("world"));
         assert_eq!(Identity::read("0"), Identity::default());
         assert_eq!(Identity::read("7").labels.len(), 2);
+        assert_eq!(Identity::read("ID:300=x"), Identity::default());
     }
 
     #[test]
