@@ -53,6 +53,23 @@ fn a_side_is_believed_only_from_verdicts_drops_and_proxies() {
     assert_eq!(one(&masked).flow.side, Some(Side::Egress), "the only local end is the source");
 }
 
+/// Shippers that rewrite records put other numbers beside a request.
+#[test]
+fn a_record_that_calls_itself_l7_is_a_proxys_whatever_its_number() {
+    let http = r#"{"method":"POST","url":"http://api/x"}"#;
+    let line = WRAPPED
+        .replace(r#"DROPPED","drop_reason":133"#, r#"DROPPED","drop_reason":0"#)
+        .replace(
+            r#""drop_reason_desc":"POLICY_DENIED""#,
+            &format!(r#""drop_reason_desc":"","Type":"L7","l7":{{"type":"REQUEST","http":{http}}}"#),
+        )
+        .replace(r#""Type":"L3_L4","#, "")
+        .replace(r#""type":5"#, r#""type":1"#);
+    let record = one(&line);
+    assert_eq!(record.flow.outcome, Outcome::Denied(Denial::Request));
+    assert_eq!(record.flow.request, Some(Request::http("POST", "http://api/x")));
+}
+
 #[test]
 fn a_refused_request_is_a_denial_without_a_reason_and_its_response_is_none() {
     let l7 = |kind: &str, verdict: &str| {
