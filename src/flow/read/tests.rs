@@ -68,6 +68,8 @@ fn a_refused_request_is_a_denial_without_a_reason_and_its_response_is_none() {
     let record = one(&l7("REQUEST", "DROPPED"));
     assert_eq!(record.flow.outcome, Outcome::Denied(Denial::Request));
     assert_eq!(record.flow.request, Some(Request::http("PUT", "http://api/x")));
+    let numbered_as_a_drop = l7("REQUEST", "DROPPED").replace(r#""type":129"#, r#""type":1,"sub_type":0"#);
+    assert_eq!(one(&numbered_as_a_drop).flow, record.flow, "a request is a proxy's, whatever its number");
     assert!(read_bytes(l7("RESPONSE", "DROPPED").into()).0.is_empty());
     assert_eq!(one(&l7("RESPONSE", "FORWARDED")).flow.outcome, Outcome::Forwarded);
 }
