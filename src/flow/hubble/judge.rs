@@ -34,29 +34,23 @@ const TRACE_POINTS: [&str; 13] = [
 const TO_ENDPOINT: u64 = 101;
 
 /// What made the record: `event_type`, or where a field mask took it away,
-/// a field that only one kind of record has. A record that calls itself L7 and
-/// holds a request is a proxy's, whatever number a shipper has put beside it.
+/// a field that only one kind of record has.
 pub(super) fn event(fields: &Fields<'_>) -> Event {
     let kind = fields.event_type.map_or(0, |event| event.kind);
     let record_type = fields.kind.map_or("", |k| k.name(&["", "L3_L4", "L7", "SOCK"]));
-    if record_type == "L7" && fields.l7.is_some() {
-        return Event::Proxy;
-    }
     match kind {
-        1 => Event::Drop,
         4 => trace(fields),
-        5 => Event::Verdict,
-        129 => Event::Proxy,
         3 | 7 | 130 => Event::Other,
-        _ => match record_type {
-            "L7" => Event::Proxy,
-            "SOCK" => Event::Other,
-            _ if fields.l7.is_some() => Event::Proxy,
-            _ if fields.trace_observation_point.is_some() => trace(fields),
-            _ if fields.has_file => Event::Drop,
-            _ if fields.has_match_type => Event::Verdict,
-            _ => Event::Unstated,
-        },
+        129 => Event::Proxy,
+        // Whatever its number, a record with a request in it is a proxy's.
+        _ if record_type == "L7" || fields.l7.is_some() => Event::Proxy,
+        1 => Event::Drop,
+        5 => Event::Verdict,
+        _ if record_type == "SOCK" => Event::Other,
+        _ if fields.trace_observation_point.is_some() => trace(fields),
+        _ if fields.has_file => Event::Drop,
+        _ if fields.has_match_type => Event::Verdict,
+        _ => Event::Unstated,
     }
 }
 
