@@ -42,11 +42,6 @@ pub(super) fn passes_proxy(scene: &Scene<'_, '_>, subject: IdentityId) -> bool {
     })
 }
 
-/// Whether a peer is named so that DNS must pass the proxy, and it does not.
-pub(super) fn is_missing(scene: &Scene<'_, '_>, subject: IdentityId, peer: &PeerWords) -> bool {
-    matches!(peer, PeerWords::Name(_)) && !passes_proxy(scene, subject)
-}
-
 /// Every name: what passed before, names of the cluster among it, still passes.
 pub(super) fn every_name() -> Vec<Datum> {
     vec![Datum::map([("matchPattern", "*")])]

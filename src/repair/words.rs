@@ -113,6 +113,11 @@ pub(super) fn entity(identity: &Identity) -> Option<&'static str> {
 }
 
 impl PeerWords {
+    /// Whether it is named by a DNS name.
+    pub(super) fn is_name(&self) -> bool {
+        matches!(self, PeerWords::Name(_))
+    }
+
     /// The field of a Cilium rule that such a peer stands in.
     pub(super) fn field(&self) -> PeerKey {
         match self {

@@ -14,23 +14,39 @@ use crate::source::FileId;
 use crate::yaml::{Change, Datum, Editor, Refusal};
 
 /// A rule to be written.
-struct NewRule {
+struct NewRule<'w> {
     group: Group,
     ports: Vec<PortWords>,
     datum: Datum,
+    /// The first of the wants that it serves.
+    want: &'w Want,
+    /// Names matter to it, and no DNS answer of its subject passes the proxy.
+    blind: bool,
+}
+
+impl NewRule<'_> {
+    /// Whether it names hosts whose addresses would never be learned.
+    fn must_learn(&self) -> bool {
+        self.blind && self.group.peers.iter().any(PeerWords::is_name)
+    }
+
+    fn title(&self) -> String {
+        let names: Vec<_> = self.group.peers.iter().map(PeerWords::title).collect();
+        let ports: Vec<_> = self.ports.iter().map(|port| port.title()).collect();
+        let ports = if ports.is_empty() { self.want.packet.to_string() } else { ports.join(", ") };
+        format!("add a rule for {} on {ports}", names.join(" and "))
+    }
 }
 
 impl Additions<'_, '_, '_> {
     /// New elements for all of these wants.
     pub(in crate::repair) fn rules(&self, wants: &[&Want]) -> Vec<Candidate> {
-        let rules = group(self.scene, wants).into_iter().filter_map(|group| self.new_rule(group));
-        self.bundles(rules.collect(), wants)
-            .into_iter()
-            .filter_map(|bundle| self.bundle(bundle, wants))
-            .collect()
+        let rules = group(self.scene, wants).into_iter().filter_map(|group| self.new_rule(group, wants));
+        self.bundles(rules.collect()).into_iter().filter_map(|bundle| self.bundle(bundle)).collect()
     }
 
-    fn new_rule(&self, group: Group) -> Option<NewRule> {
+    fn new_rule<'w>(&self, group: Group, wants: &[&'w Want]) -> Option<NewRule<'w>> {
+        let want = wants.iter().copied().find(|want| group.gaps.contains(&want.gap))?;
         let kind = self.policy.kind;
         let first_port = kind == PolicyKind::Knp;
         let protocol_first = self.elements().flat_map(lists).map(protocol_first).next().unwrap_or(first_port);
@@ -45,41 +61,38 @@ impl Additions<'_, '_, '_> {
             self.manner(),
             protocol_first,
         )?;
-        Some(NewRule { group, ports, datum })
+        let names_matter =
+            group.peers.iter().any(PeerWords::is_name) || !dns::listed_names(self.rule).is_empty();
+        let blind = names_matter && !dns::passes_proxy(self.scene, self.subject(want));
+        Some(NewRule { group, ports, datum, want, blind })
     }
 
     /// What belongs together: all, where their section is still to be made; names,
     /// and the DNS from which their addresses are learned.
-    fn bundles(&self, rules: Vec<NewRule>, wants: &[&Want]) -> Vec<Vec<NewRule>> {
+    fn bundles<'w>(&self, rules: Vec<NewRule<'w>>) -> Vec<Vec<NewRule<'w>>> {
         if self.section().is_none() {
             return vec![rules];
         }
-        let learning = rules.iter().any(|rule| self.must_learn(rule, wants));
-        let (mut together, apart): (Vec<NewRule>, Vec<NewRule>) =
-            rules.into_iter().partition(|rule| learning && (rule.group.dns || self.must_learn(rule, wants)));
+        let learning = rules.iter().any(NewRule::must_learn);
+        let (mut together, apart): (Vec<NewRule<'_>>, Vec<NewRule<'_>>) =
+            rules.into_iter().partition(|rule| learning && (rule.group.dns || rule.must_learn()));
         // The finding is about the names; DNS is what they need.
         together.sort_by_key(|rule| rule.group.dns);
-        let mut bundles: Vec<Vec<NewRule>> = apart.into_iter().map(|rule| vec![rule]).collect();
+        let mut bundles: Vec<Vec<NewRule<'_>>> = apart.into_iter().map(|rule| vec![rule]).collect();
         bundles.push(together);
         bundles
     }
 
-    fn must_learn(&self, rule: &NewRule, wants: &[&Want]) -> bool {
-        let Some(want) = want_of(rule, wants) else { return false };
-        rule.group.peers.iter().any(|peer| dns::is_missing(self.scene, self.subject(want), peer))
-    }
-
-    fn bundle(&self, mut rules: Vec<NewRule>, wants: &[&Want]) -> Option<Candidate> {
-        let want = want_of(rules.first()?, wants)?;
-        let mut title: Vec<String> = rules.iter().filter_map(|rule| title(rule, wants)).collect();
+    fn bundle(&self, mut rules: Vec<NewRule<'_>>) -> Option<Candidate> {
+        let &NewRule { want, blind, .. } = rules.first()?;
+        let mut title: Vec<String> = rules.iter().map(NewRule::title).collect();
         let mut edits: Vec<(FileId, Change)> = Vec::new();
         let mut dns_rule = None;
-        let subject = self.subject(want);
-        let names_wait = !dns::listed_names(self.rule).is_empty() && !dns::passes_proxy(self.scene, subject);
+        let names_wait = blind && !dns::listed_names(self.rule).is_empty();
         if let Some(own) = rules.iter_mut().find(|rule| rule.group.dns && names_wait) {
             // The policy lists names already: their addresses are learned here.
             own.datum = dns::through_proxy(own.datum.clone(), &dns::every_name());
-        } else if rules.iter().any(|rule| self.must_learn(rule, wants)) {
+        } else if rules.iter().any(NewRule::must_learn) {
             title.push("send its DNS queries through the proxy".to_owned());
             if let Some(own) = rules.iter_mut().find(|rule| rule.group.dns) {
                 own.datum = dns::through_proxy(own.datum.clone(), &dns::every_name());
@@ -93,7 +106,7 @@ impl Additions<'_, '_, '_> {
         let (changes, blame) = self.insert(&rules, dns_rule, want).ok()?;
         let file = self.policy.value.tree().file;
         edits.extend(changes.into_iter().map(|change| (file, change)));
-        let guess = rules.iter().filter_map(|rule| want_of(rule, wants)).any(Want::is_caller_from_outside);
+        let guess = rules.iter().any(|rule| rule.want.is_caller_from_outside());
         let mut candidate = Candidate::new(Operator::AddRule, cause, edits, blame);
         candidate.why = self.why(want);
         candidate.title = title.join(", and ");
@@ -110,7 +123,7 @@ impl Additions<'_, '_, '_> {
     /// Puts rules beside their like, or into a section of their own.
     fn insert(
         &self,
-        rules: &[NewRule],
+        rules: &[NewRule<'_>],
         dns_rule: Option<Datum>,
         want: &Want,
     ) -> Result<(Vec<Change>, Label), Refusal> {
@@ -123,7 +136,7 @@ impl Additions<'_, '_, '_> {
             return Ok((vec![change], Label { span: self.policy.place(), text }));
         };
         let list = section.entry.value.resolve();
-        let index = |rule: &NewRule| {
+        let index = |rule: &NewRule<'_>| {
             let subject = self.subject(want);
             place::element_index(
                 self.scene,
@@ -156,16 +169,4 @@ impl Additions<'_, '_, '_> {
             .peekable();
         dns.peek().is_some() && dns.all(|port| port.protocol.as_ref().is_some_and(|p| p.value != "ANY"))
     }
-}
-
-/// The first of the wants that a rule serves.
-fn want_of<'w>(rule: &NewRule, wants: &[&'w Want]) -> Option<&'w Want> {
-    wants.iter().copied().find(|want| rule.group.gaps.contains(&want.gap))
-}
-
-fn title(rule: &NewRule, wants: &[&Want]) -> Option<String> {
-    let names: Vec<_> = rule.group.peers.iter().map(PeerWords::title).collect();
-    let ports: Vec<_> = rule.ports.iter().map(|port| port.title()).collect();
-    let ports = if ports.is_empty() { want_of(rule, wants)?.packet.to_string() } else { ports.join(", ") };
-    Some(format!("add a rule for {} on {ports}", names.join(" and ")))
 }

@@ -76,7 +76,8 @@ impl NewPolicy<'_, '_, '_, '_> {
     fn section(&self, side: Side, wants: &[&Want]) -> Option<Section> {
         let scene = self.prover.scene;
         let wants: Vec<&Want> = wants.iter().copied().filter(|want| want.gap.side == side).collect();
-        let mut learning = wants.iter().any(|want| dns::is_missing(scene, self.subject, &want.peer));
+        let mut learning =
+            wants.iter().any(|want| want.peer.is_name()) && !dns::passes_proxy(scene, self.subject);
         let mut section = Section::default();
         for group in group(scene, &wants) {
             let Some(mut datum) = self.element(side, &group) else { continue };
