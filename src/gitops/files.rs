@@ -44,7 +44,7 @@ impl Files {
         let mut files = Self::default();
         files.folders.insert("".into(), Folder::default());
         for (id, source) in sources {
-            files.add(id, path_in(source, root).into(), is_other(id));
+            files.add(id, path_in(source, root).into(), &is_other);
         }
         files.scope = files.common_folder();
         let Self { folders, paths, .. } = &mut files;
@@ -57,10 +57,10 @@ impl Files {
         files
     }
 
-    fn add(&mut self, id: FileId, path: Box<str>, is_other: bool) {
+    fn add(&mut self, id: FileId, path: Box<str>, is_other: impl Fn(FileId) -> bool) {
         let (parent, name) = split(&path);
         let folder = self.folder_mut(parent);
-        match KUSTOMIZATION.contains(&name) && !is_other {
+        match KUSTOMIZATION.contains(&name) && !is_other(id) {
             true => folder.kustomizations.push(id),
             false => folder.files.push(id),
         }

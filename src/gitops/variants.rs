@@ -62,11 +62,12 @@ impl Comparison<'_, '_> {
         let mut holders: FxHashMap<(Key<'_>, Option<usize>), Vec<EntryId>> = FxHashMap::default();
         for (at, object) in self.objects.iter().enumerate().filter(|(_, object)| tells_clusters_apart(object))
         {
-            for ((group, kind, namespace, name), entry) in self.declared(at, object) {
+            let built = self.declared(at, object).filter(|(_, entry)| *entry != BY_HAND);
+            for ((group, kind, namespace, name), entry) in built {
                 for key in [((group, kind, namespace, name), None), ((group, kind, namespace, ""), Some(at))]
                 {
                     let known = holders.entry(key).or_default();
-                    if entry != BY_HAND && !known.contains(&entry) {
+                    if !known.contains(&entry) {
                         known.push(entry);
                     }
                 }
@@ -104,20 +105,23 @@ impl Comparison<'_, '_> {
     }
 
     fn report_duplicates(&self, of_entry: &[Option<usize>], faults: &mut Vec<Fault>) {
-        let mut declared: BTreeMap<(Key<'_>, Option<usize>), Vec<Place>> = BTreeMap::new();
+        let mut declared: FxHashMap<(Key<'_>, Option<usize>), Vec<Place>> = FxHashMap::default();
         for (at, object) in self.objects.iter().enumerate().filter(|(_, object)| is_policy(object)) {
             for (key, entry) in self.declared(at, object) {
                 let variant = of_entry.get(entry).copied().flatten();
-                declared.entry((key, variant)).or_default().push((at, entry));
+                let places = declared.entry((key, variant)).or_default();
+                places.reserve_exact(1);
+                places.push((at, entry));
             }
         }
-        for (((_, kind, namespace, name), _), places) in declared {
+        let twice: BTreeMap<_, _> = declared.into_iter().filter(|(_, places)| places.len() > 1).collect();
+        for (((_, kind, namespace, name), _), places) in twice {
             let slash = if namespace.is_empty() { "" } else { "/" };
             let object: Box<str> = format!("{kind} {namespace}{slash}{name}").into();
             let Some((first, _)) = places.first() else { continue };
             let place = |at: usize| self.objects.get(at).map(Object::place);
             let Some(first_place) = place(*first) else { continue };
-            if places.len() > 1 && places.iter().all(|(at, _)| at == first) {
+            if places.iter().all(|(at, _)| at == first) {
                 let times = places.len();
                 faults.push(Fault {
                     place: first_place,

@@ -147,7 +147,10 @@ impl<'r, 't> Walk<'r, 't> {
         if let (Some(placements), Some(origins)) =
             (self.placements.get_mut(item.object), self.origins.get_mut(item.object))
         {
+            // Nearly every object has one place.
+            placements.reserve_exact(1);
             placements.push(placement);
+            origins.reserve_exact(1);
             origins.push(context.entry);
         }
     }

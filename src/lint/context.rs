@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::matching::matches;
 use super::population::{Member, Population};
+use super::subjects::RuleSubject;
 use crate::engine::{self, Engine, Truth};
 use crate::gitops::{Applied, NotApplied, is_archived};
 use crate::inventory::Workload;
@@ -50,6 +51,7 @@ pub struct Context<'c, 's> {
     /// Whether the tree is deployed by tools that can change namespaces.
     deployed_by_tools: bool,
     population: OnceLock<Population<'c>>,
+    subjects: OnceLock<Vec<RuleSubject<'c, 's>>>,
     shape: OnceLock<Vec<(usize, Vec<SchemaError>)>>,
 }
 
@@ -105,6 +107,7 @@ impl<'c, 's> Context<'c, 's> {
             live,
             deployed_by_tools,
             population: OnceLock::new(),
+            subjects: OnceLock::new(),
             shape: OnceLock::new(),
         }
     }
@@ -192,6 +195,16 @@ impl<'c, 's> Context<'c, 's> {
         let mut requirements = injection::subject(policy, selector);
         self.hide_uncertain_namespace(policy, &mut requirements);
         Some(requirements)
+    }
+
+    /// Whom each rule is about, in every policy of the tree and of the cluster.
+    pub(in crate::lint) fn subjects(&self) -> &[RuleSubject<'c, 's>] {
+        self.subjects.get_or_init(|| RuleSubject::all(self))
+    }
+
+    /// Those of the rules that findings are wanted about, in order.
+    pub(in crate::lint) fn reported_subjects(&self) -> impl Iterator<Item = &RuleSubject<'c, 's>> {
+        self.subjects().iter().filter(|subject| self.is_reported(subject.file()))
     }
 
     /// The requirements of a peer of a rule, with all that Cilium adds.

@@ -58,6 +58,11 @@ impl<'c> Population<'c> {
         self.plain.contains(namespace)
     }
 
+    /// Whether there is any such namespace.
+    pub fn has_plain_namespaces(&self) -> bool {
+        !self.plain.is_empty()
+    }
+
     /// Everyone.
     pub fn members(&self) -> impl Iterator<Item = &Member<'c>> {
         self.members.iter()
@@ -86,9 +91,11 @@ impl<'c> Population<'c> {
 }
 
 /// The namespace that a selector asks for, where it asks for one by name.
-pub(super) fn asked_namespaces<'r>(requirements: &'r [Requirement<'_>]) -> Option<Vec<&'r str>> {
+pub(super) fn asked_namespaces<'r>(
+    requirements: &'r [Requirement<'_>],
+) -> Option<impl Iterator<Item = &'r str> + Clone> {
     let asked = requirements.iter().find(|r| r.operator == Operator::In && r.key == NAMESPACE)?;
-    Some(asked.values.iter().map(|value| value.value.as_ref()).collect())
+    Some(asked.values.iter().map(|value| value.value.as_ref()))
 }
 
 fn plain_namespaces(model: &Model<'_>, deployed_by_tools: bool) -> FxHashSet<Box<str>> {

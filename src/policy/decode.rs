@@ -55,6 +55,17 @@ pub fn decode<'s>(object: &Object<'s>, context: Context<'_, 's>) -> Option<Polic
     })
 }
 
+/// Reads each item of a list. Policies are kept by the thousands, so their lists
+/// are as long as they must be and no longer.
+pub(super) fn read_all<'s, T>(
+    items: impl ExactSizeIterator<Item = Value<'s>>,
+    read: impl FnMut(Value<'s>) -> T,
+) -> Vec<T> {
+    let mut all = Vec::with_capacity(items.len());
+    all.extend(items.map(read));
+    all
+}
+
 /// Reads values and collects what is wrong with them.
 pub(super) struct Decoder<'c, 's> {
     pub(super) faults: Vec<Fault>,
@@ -108,16 +119,20 @@ impl<'s> Decoder<'_, 's> {
         }
     }
 
-    pub(super) fn items(&mut self, value: Value<'s>, what: &str) -> Vec<Value<'s>> {
+    pub(super) fn items(
+        &mut self,
+        value: Value<'s>,
+        what: &str,
+    ) -> impl ExactSizeIterator<Item = Value<'s>> + use<'s> {
         if !value.is_sequence() && !value.is_null() {
             self.wrong(value.span(), format!("{what} must be a list"));
         }
-        value.items().map(|item| item.value.resolve()).collect()
+        value.items().map(|item| item.value.resolve())
     }
 
     pub(super) fn strings(&mut self, value: Value<'s>, what: &str) -> Vec<Spanned<Text<'s>>> {
         let items = self.items(value, what);
-        items.into_iter().filter_map(|item| self.string(item, what)).collect()
+        items.filter_map(|item| self.string(item, what)).collect()
     }
 
     pub(super) fn selector(&mut self, value: Value<'s>, reading: KeyReading) -> Selector<'s> {
@@ -129,7 +144,7 @@ impl<'s> Decoder<'_, 's> {
     }
 
     fn cilium_rules(&mut self, object: Value<'s>) -> (Vec<Rule<'s>>, bool) {
-        let mut rules = Vec::new();
+        let mut rules = Vec::with_capacity(1);
         let mut has_rules = false;
         for entry in object.entries() {
             match entry.key.text().as_deref() {
@@ -189,7 +204,8 @@ impl<'s> Decoder<'_, 's> {
             };
             if let Some((side, action)) = section {
                 let items = self.items(entry.value, "a section");
-                let elements = items.into_iter().map(|item| self.element(item, side, action)).collect();
+                let elements = read_all(items, |item| self.element(item, side, action));
+                rule.sections.reserve_exact(1);
                 rule.sections.push(Section { side, action, entry, elements });
             }
         }
@@ -235,7 +251,8 @@ impl<'s> Decoder<'_, 's> {
             {
                 if !inner.is_null() {
                     let items = self.items(inner, key);
-                    let items = items.into_iter().map(|item| self.peer(item, field)).collect();
+                    let items = read_all(items, |item| self.peer(item, field));
+                    element.peers.reserve_exact(1);
                     element.peers.push(PeerField { key: field, entry, items });
                 }
                 continue;
@@ -244,7 +261,7 @@ impl<'s> Decoder<'_, 's> {
                 ("toPorts", _) => {
                     if !inner.is_null() {
                         let items = self.items(inner, "toPorts");
-                        let lists = items.into_iter().map(|item| self.port_list(item, action)).collect();
+                        let lists = read_all(items, |item| self.port_list(item, action));
                         element.to_ports = Some(ToPorts { entry, lists });
                     }
                 }
@@ -302,7 +319,8 @@ impl<'s> Decoder<'_, 's> {
                 Some("cidr") => addresses.cidr = self.string(entry.value, "cidr"),
                 Some("cidrGroupRef") => addresses.group = self.string(entry.value, "cidrGroupRef"),
                 Some("cidrGroupSelector") => {
-                    addresses.group_selector = Some(self.selector(entry.value.resolve(), KeyReading::Cilium));
+                    let selector = self.selector(entry.value.resolve(), KeyReading::Cilium);
+                    addresses.group_selector = Some(Box::new(selector));
                 }
                 Some("except") => addresses.except = self.strings(entry.value.resolve(), "except"),
                 _ => self.unknown_field(entry.key, what),

@@ -1,6 +1,6 @@
 //! What stands under `toPorts` and `icmps`: ports, rules for proxies, ICMP types.
 
-use super::decode::Decoder;
+use super::decode::{Decoder, read_all};
 use super::icmp::Field;
 use super::l7::{HttpRule, Layer7, Listener, TlsContext};
 use super::ports::Port;
@@ -19,7 +19,7 @@ impl<'s> Decoder<'_, 's> {
                 (Some("ports"), _) => {
                     list.list = Some(inner);
                     let items = self.items(inner, "ports");
-                    list.ports = items.into_iter().map(|item| self.port(item)).collect();
+                    list.ports = read_all(items, |item| self.port(item));
                 }
                 (Some("rules"), Action::Allow) if !inner.is_null() => {
                     list.l7.rules = Some(entry);
@@ -30,13 +30,15 @@ impl<'s> Decoder<'_, 's> {
                     list.l7.server_names = self.strings(inner, "serverNames");
                 }
                 (Some("listener"), Action::Allow) if !inner.is_null() => {
-                    list.l7.listener = Some(self.listener(inner));
+                    list.l7.listener = Some(Box::new(self.listener(inner)));
                 }
                 (Some("terminatingTLS"), Action::Allow) if !inner.is_null() => {
-                    list.l7.terminating = Some(TlsContext { value: inner, content: content(inner) });
+                    list.l7.terminating =
+                        Some(Box::new(TlsContext { value: inner, content: content(inner) }));
                 }
                 (Some("originatingTLS"), Action::Allow) if !inner.is_null() => {
-                    list.l7.originating = Some(TlsContext { value: inner, content: content(inner) });
+                    list.l7.originating =
+                        Some(Box::new(TlsContext { value: inner, content: content(inner) }));
                 }
                 (Some("listener" | "terminatingTLS" | "originatingTLS"), Action::Allow) => {}
                 _ => self.unknown_field(entry.key, "an item of toPorts"),
@@ -70,18 +72,18 @@ impl<'s> Decoder<'_, 's> {
                 Some("http") => {
                     l7.http_list = Some(inner);
                     let items = self.items(inner, "http");
-                    l7.http = Some(items.into_iter().map(|item| self.http_rule(item)).collect());
+                    l7.http = Some(read_all(items, |item| self.http_rule(item)));
                 }
                 Some("dns") => {
                     l7.dns_list = Some(inner);
                     let items = self.items(inner, "dns");
-                    l7.dns = Some(items.into_iter().map(|item| self.name_rule(item)).collect());
+                    l7.dns = Some(read_all(items, |item| self.name_rule(item)));
                 }
-                Some("kafka") => l7.kafka = Some(self.items(inner, "kafka")),
+                Some("kafka") => l7.kafka = Some(self.items(inner, "kafka").collect()),
                 Some("l7proto") => {
                     l7.protocol = self.string(inner, "l7proto").filter(|text| !text.value.is_empty());
                 }
-                Some("l7") => l7.generic = self.items(inner, "l7"),
+                Some("l7") => l7.generic = self.items(inner, "l7").collect(),
                 _ => self.unknown_field(entry.key, "rules"),
             }
         }

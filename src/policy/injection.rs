@@ -37,11 +37,19 @@ fn namespace_text<'s>(policy: &Policy<'s>) -> Text<'s> {
     }
 }
 
+/// The requirements as they are written, with room for what is added.
+fn with_room<'s>(selector: &Selector<'s>) -> Vec<Requirement<'s>> {
+    const MOST_ADDED: usize = 2;
+    let mut requirements = Vec::with_capacity(selector.requirements.len() + MOST_ADDED);
+    requirements.extend_from_slice(&selector.requirements);
+    requirements
+}
+
 /// The requirements of an endpoint selector. A namespaced policy always means
 /// its own namespace: `k8s:io.kubernetes.pod.namespace` in matchLabels is
 /// overwritten; the unprefixed key is another one and stays, AND-ed.
 pub fn subject<'s>(policy: &Policy<'s>, selector: &Selector<'s>) -> Vec<Requirement<'s>> {
-    let mut requirements = selector.requirements.clone();
+    let mut requirements = with_room(selector);
     if policy.kind != PolicyKind::Ccnp {
         requirements
             .retain(|r| !(r.source == "k8s" && r.key == NAMESPACE && matches!(r.origin, Origin::Label(_))));
@@ -58,7 +66,7 @@ pub fn peer<'s>(
     version: CiliumVersion,
     cluster: &str,
 ) -> Vec<Requirement<'s>> {
-    let mut requirements = selector.requirements.clone();
+    let mut requirements = with_room(selector);
     let reserved = requirements.iter().any(|r| r.source == "reserved");
     if policy.kind != PolicyKind::Knp && reserved {
         return requirements;

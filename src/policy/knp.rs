@@ -1,7 +1,7 @@
 //! A NetworkPolicy of Kubernetes as Cilium reads it (`semantics.md` 1.6): one
 //! rule, allow only.
 
-use super::decode::Decoder;
+use super::decode::{Decoder, read_all};
 use super::peer::{Peer, PeerField, PeerItem, PeerKey};
 use super::ports::Port;
 use super::selector::{KeyReading, Operator, Origin, Requirement, Selector};
@@ -43,8 +43,7 @@ fn rule<'s>(decoder: &mut Decoder<'_, 's>, spec: Value<'s>, namespace: &Namespac
             Some(key @ ("ingress" | "egress")) => {
                 let side = if key == "ingress" { Side::Ingress } else { Side::Egress };
                 let items = decoder.items(value, key);
-                let elements =
-                    items.into_iter().map(|item| element(decoder, item, side, namespace)).collect();
+                let elements = read_all(items, |item| element(decoder, item, side, namespace));
                 sections.push(Section { side, action: Action::Allow, entry, elements });
             }
             key => {
@@ -86,15 +85,15 @@ fn element<'s>(
             Some(key) if key == peers_key => {
                 let items = decoder.items(inner, key);
                 // Missing or empty peers are everything; only a filled list narrows (1.6).
-                if !items.is_empty() {
-                    let items = items.into_iter().map(|item| peer(decoder, item, namespace)).collect();
+                if items.len() > 0 {
+                    let items = read_all(items, |item| peer(decoder, item, namespace));
                     element.peers.push(PeerField { key: PeerKey::Kubernetes, entry, items });
                 }
             }
             Some("ports") => {
                 let items = decoder.items(inner, "ports");
-                if !items.is_empty() {
-                    let ports = items.into_iter().map(|item| port(decoder, item)).collect();
+                if items.len() > 0 {
+                    let ports = read_all(items, |item| port(decoder, item));
                     let list = PortList { value: inner, list: Some(inner), ports, l7: Layer7::default() };
                     element.to_ports = Some(ToPorts { entry, lists: vec![list] });
                 }

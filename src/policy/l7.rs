@@ -29,11 +29,11 @@ pub struct Layer7<'s> {
     /// `serverNames`.
     pub server_names: Vec<Spanned<Text<'s>>>,
     /// `listener`.
-    pub listener: Option<Listener<'s>>,
+    pub listener: Option<Box<Listener<'s>>>,
     /// `terminatingTLS`, as text: equal texts are equal contexts.
-    pub terminating: Option<TlsContext<'s>>,
+    pub terminating: Option<Box<TlsContext<'s>>>,
     /// `originatingTLS`.
-    pub originating: Option<TlsContext<'s>>,
+    pub originating: Option<Box<TlsContext<'s>>>,
 }
 
 /// One item of `rules.http`.

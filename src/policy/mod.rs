@@ -313,5 +313,6 @@ impl Fault {
 /// Whether a text holds a variable that nothing here defines: it matches
 /// nothing for certain and may match anything.
 pub fn is_unknown(text: &str) -> bool {
-    text.contains("${") || text.contains("{{")
+    let brace = memchr::memchr(b'{', text.as_bytes());
+    brace.is_some() && (text.contains("${") || text.contains("{{"))
 }

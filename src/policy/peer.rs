@@ -116,7 +116,7 @@ pub struct Addresses<'s> {
     /// `cidrGroupRef`.
     pub group: Option<Spanned<Text<'s>>>,
     /// `cidrGroupSelector`.
-    pub group_selector: Option<Selector<'s>>,
+    pub group_selector: Option<Box<Selector<'s>>>,
     /// `except`.
     pub except: Vec<Spanned<Text<'s>>>,
 }

@@ -1,5 +1,7 @@
 //! Ports of a policy: numbers, ranges, names and protocols (`semantics.md` 3.5).
 
+use std::borrow::Cow;
+
 use crate::manifest::Text;
 use crate::source::Spanned;
 use crate::traffic::Transport;
@@ -54,18 +56,18 @@ pub fn transports(protocol: &str) -> Option<&'static [Transport]> {
     const TCP: &[Transport] = &[Transport::Tcp];
     const UDP: &[Transport] = &[Transport::Udp];
     const SCTP: &[Transport] = &[Transport::Sctp];
-    Some(match protocol.to_ascii_uppercase().as_str() {
-        "TCP" => TCP,
-        "UDP" => UDP,
-        "SCTP" => SCTP,
-        "ANY" => &Transport::ALL,
-        _ => return None,
-    })
+    const NAMES: [(&str, &[Transport]); 4] =
+        [("TCP", TCP), ("UDP", UDP), ("SCTP", SCTP), ("ANY", &Transport::ALL)];
+    NAMES.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(protocol)).map(|(_, transports)| transports)
 }
 
 /// Reads a port's text as Cilium does: a service name where it can be one, else
 /// a Go integer literal of at most 16 bits with automatic base.
 pub fn literal(text: &str) -> Literal {
+    let is_decimal = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    if let Some(number) = text.parse().ok().filter(|_| is_decimal) {
+        return Literal::Number(number);
+    }
     if super::is_unknown(text) {
         return Literal::Unknown;
     }
@@ -100,7 +102,8 @@ fn go_integer(text: &str) -> Option<u16> {
     if digits.is_empty() || !separators_are_fine {
         return None;
     }
-    let digits = digits.replace('_', "");
+    let digits =
+        if digits.contains('_') { Cow::Owned(digits.replace('_', "")) } else { Cow::Borrowed(digits) };
     if !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return None;
     }

@@ -118,6 +118,32 @@ fn read<'s>(text: Text<'s>, reading: KeyReading) -> (Text<'s>, Text<'s>) {
     }
 }
 
+/// Where each key of one `matchLabels` stands among the requirements.
+struct Places<'s> {
+    /// The first requirement that comes from this `matchLabels`.
+    first: usize,
+    /// Filled once there are too many keys to look through.
+    known: FxHashMap<(Text<'s>, Text<'s>), usize>,
+}
+
+impl<'s> Places<'s> {
+    /// The place of the requirement for this key, or the next free one.
+    fn of(&mut self, requirements: &[Requirement<'s>], source: &Text<'s>, key: &Text<'s>) -> usize {
+        const FEW: usize = 8;
+        let next = requirements.len();
+        let own = requirements.get(self.first..).unwrap_or_default();
+        if own.len() <= FEW {
+            let same = own.iter().position(|r| r.source == *source && r.key == *key);
+            return same.map_or(next, |at| self.first + at);
+        }
+        for (at, own) in requirements.iter().enumerate().skip(self.first + self.known.len()) {
+            self.known.insert((own.source.clone(), own.key.clone()), at);
+        }
+        let wanted = (source.clone(), key.clone());
+        self.known.get(&wanted).copied().unwrap_or(next)
+    }
+}
+
 /// Gives a scalar's text, with variables substituted where they are known.
 pub type ReadText<'c, 's> = &'c dyn Fn(Value<'s>) -> Option<Text<'s>>;
 
@@ -154,7 +180,8 @@ impl<'s> Selector<'s> {
     }
 
     fn match_labels(&mut self, labels: Value<'s>, reading: KeyReading, text: ReadText<'_, 's>) {
-        let mut known: FxHashMap<(Text<'s>, Text<'s>), usize> = FxHashMap::default();
+        let mut places = Places { first: self.requirements.len(), known: FxHashMap::default() };
+        self.requirements.reserve_exact(labels.written_entries().len());
         for entry in labels.entries() {
             let Some(key) = text(entry.key) else { continue };
             let (source, key) = read(key, reading);
@@ -162,8 +189,7 @@ impl<'s> Selector<'s> {
                 self.refuse(entry.value.span(), "the value of a label must be text");
                 continue;
             };
-            let next = self.requirements.len();
-            let place = *known.entry((source.clone(), key.clone())).or_insert(next);
+            let place = places.of(&self.requirements, &source, &key);
             if let Some(Requirement { origin: Origin::Label(other), .. }) = self.requirements.get(place) {
                 let (other, this) = (other.key.text(), entry.key.text());
                 if other != this {
@@ -261,7 +287,7 @@ impl<'s> Selector<'s> {
 
 /// The check runs on the internal form `<source>.<key>`, so the source counts (V7).
 fn key_problem(source: &str, key: &str) -> Option<String> {
-    if super::is_unknown(key) {
+    if is_ordinary(source, key) || super::is_unknown(key) {
         return None;
     }
     let full = format!("{source}.{key}");
@@ -285,32 +311,42 @@ fn key_problem(source: &str, key: &str) -> Option<String> {
     None
 }
 
+/// Whether a key is as nearly all are: right, without a closer look.
+fn is_ordinary(source: &str, key: &str) -> bool {
+    let plain_source = source.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let is_right = match key.split_once('/') {
+        Some((prefix, name)) => is_dns_subdomain(prefix) && is_label_text(name),
+        None => is_label_text(key),
+    };
+    !source.is_empty() && source.len() + ".".len() + key.len() <= 63 && plain_source && is_right
+}
+
 fn value_problem(value: &str) -> Option<String> {
-    if super::is_unknown(value) || value.is_empty() {
+    let is_right = value.len() <= 63 && is_label_text(value);
+    if is_right || value.is_empty() || super::is_unknown(value) {
         return None;
     }
     if value.len() > 63 {
         return Some(format!("the label value {value:?} has more than 63 characters"));
     }
-    (!is_label_text(value)).then(|| {
-        format!(
-            "the label value {value:?} may hold only letters, digits, -, _ and ., and must begin and end with a letter or digit"
-        )
-    })
+    Some(format!(
+        "the label value {value:?} may hold only letters, digits, -, _ and ., and must begin and end with a letter or digit"
+    ))
 }
 
 fn is_label_text(text: &str) -> bool {
-    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    ends(text.chars().next())
-        && ends(text.chars().next_back())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    let text = text.as_bytes();
+    let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    ends(text.first())
+        && ends(text.last())
+        && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// A lower-case DNS name of at most 253 characters.
 pub fn is_dns_subdomain(text: &str) -> bool {
     let is_label = |label: &str| {
-        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        !label.is_empty() && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
     };
     text.len() <= 253 && text.split('.').all(is_label)
 }

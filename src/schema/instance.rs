@@ -5,12 +5,13 @@
 //! absent, as the API server drops it before it looks (`semantics.md` 1.4 V5).
 
 use std::borrow::Cow;
+use std::iter::{FilterMap, Map};
 
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, Node, NodeIdentity, Object};
-use serde_json::{Map, Number, Value as JsonValue};
+use serde_json::{Map as JsonMap, Number, Value as JsonValue};
 
-use crate::yaml::{Resolved, Value};
+use crate::yaml::{Entries, Entry, Item, Items, Kind, Resolved, Style, Value};
 
 /// The representation: JSON read from a YAML tree.
 pub(super) struct Yaml;
@@ -97,9 +98,11 @@ impl<'t> Node<'t, Yaml> for Instance<'t> {
     }
 
     fn json_type(&self) -> JsonType {
-        match self {
-            Instance::Node(value) if value.is_mapping() => return JsonType::Object,
-            Instance::Node(value) if value.is_sequence() => return JsonType::Array,
+        let Instance::Node(value) = self else { return JsonType::String };
+        match value.resolve().kind() {
+            Kind::Mapping { .. } => return JsonType::Object,
+            Kind::Sequence { .. } => return JsonType::Array,
+            Kind::Scalar(style) if style != Style::Plain => return JsonType::String,
             _ => {}
         }
         match self.resolved() {
@@ -128,7 +131,7 @@ impl<'t> Node<'t, Yaml> for Instance<'t> {
             }
             Some(Resolved::String(text)) => JsonValue::String(text.into_owned()),
             Some(Resolved::Null) | None => match self.json_type() {
-                JsonType::Object => JsonValue::Object(Map::new()),
+                JsonType::Object => JsonValue::Object(JsonMap::new()),
                 JsonType::Array => JsonValue::Array(Vec::new()),
                 _ => JsonValue::Null,
             },
@@ -152,35 +155,38 @@ pub(super) struct Mapping<'t>(Value<'t>);
 
 impl<'t> Mapping<'t> {
     /// The entries that have a key to speak of and a value.
-    fn present(&self) -> impl Iterator<Item = (Cow<'t, str>, Instance<'t>)> + use<'t> {
-        let entries = self.0.entries().filter(|entry| !is_absent(entry.value));
-        entries.filter_map(|entry| Some((entry.key.text()?, Instance::Node(entry.value))))
+    fn present(&self) -> Members<'t> {
+        self.0.entries().filter_map(member)
     }
+}
+
+type Member<'t> = (Cow<'t, str>, Instance<'t>);
+type Members<'t> = FilterMap<Entries<'t>, fn(Entry<'t>) -> Option<Member<'t>>>;
+
+fn member(entry: Entry<'_>) -> Option<Member<'_>> {
+    if entry.value.is_null() {
+        return None;
+    }
+    Some((entry.key.text()?, Instance::Node(entry.value)))
 }
 
 impl<'t> Object<'t, Yaml> for Mapping<'t> {
     type Node = Instance<'t>;
     type MemberName = Cow<'t, str>;
-    type MembersIter = Box<dyn Iterator<Item = (Cow<'t, str>, Instance<'t>)> + 't>;
+    type MembersIter = Members<'t>;
 
     fn len(&self) -> usize {
         self.present().count()
     }
 
     fn get(&self, key: &String) -> Option<Instance<'t>> {
-        self.present().filter(|(name, _)| name == key).last().map(|(_, value)| value)
+        let named = self.0.entries().filter(|entry| entry.key.says(key) && !entry.value.is_null()).last();
+        named.map(|entry| Instance::Node(entry.value))
     }
 
-    fn members(&self) -> Self::MembersIter {
-        Box::new(self.present())
+    fn members(&self) -> Members<'t> {
+        self.present()
     }
-}
-
-/// Whether a value is null. Asked for every entry of a file, so the length
-/// settles most: no spelling of null is longer than four letters.
-fn is_absent(value: Value<'_>) -> bool {
-    let span = value.resolve().span();
-    span.end.saturating_sub(span.start) <= 4 && value.is_null()
 }
 
 /// A sequence.
@@ -188,13 +194,13 @@ pub(super) struct Sequence<'t>(Value<'t>);
 
 impl<'t> Array<'t, Yaml> for Sequence<'t> {
     type Node = Instance<'t>;
-    type ElementsIter = Box<dyn Iterator<Item = Instance<'t>> + 't>;
+    type ElementsIter = Map<Items<'t>, fn(Item<'t>) -> Instance<'t>>;
 
     fn len(&self) -> usize {
         self.0.items().len()
     }
 
     fn elements(&self) -> Self::ElementsIter {
-        Box::new(self.0.items().map(|item| Instance::Node(item.value)))
+        self.0.items().map(|item| Instance::Node(item.value))
     }
 }

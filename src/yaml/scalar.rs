@@ -71,6 +71,20 @@ pub(super) fn cook<'t>(raw: &'t str, style: Style, block: Option<(Block, &'t str
     }
 }
 
+/// Whether the text of a flow scalar is what stands there, between its quotes if it has any.
+pub(super) fn is_verbatim(raw: &str, style: Style) -> bool {
+    let raw = raw.as_bytes();
+    match style {
+        Style::Plain => memchr::memchr2(b'\n', b'\r', raw).is_none(),
+        Style::Double => memchr::memchr3(b'\n', b'\r', b'\\', raw).is_none(),
+        Style::Single => {
+            let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+            memchr::memchr3(b'\n', b'\r', b'\'', inner).is_none()
+        }
+        Style::Literal | Style::Folded => false,
+    }
+}
+
 /// Folds the line breaks of a plain or quoted scalar: one break is a space, n
 /// are n - 1 breaks, white space around them goes.
 fn fold_flow(text: &str) -> Cow<'_, str> {
@@ -236,20 +250,11 @@ fn fold_block(lines: &[&str]) -> String {
 
 /// The type and value of a plain scalar.
 pub(super) fn resolve(text: Cow<'_, str>) -> Resolved<'_> {
-    match text.as_ref() {
-        "" | "~" | "null" | "Null" | "NULL" => return Resolved::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
-            return Resolved::Bool(true);
-        }
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
-            return Resolved::Bool(false);
-        }
-        ".nan" | ".NaN" | ".NAN" => return Resolved::Float(f64::NAN),
-        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
-            return Resolved::Float(f64::INFINITY);
-        }
-        "-.inf" | "-.Inf" | "-.INF" => return Resolved::Float(f64::NEG_INFINITY),
-        _ => {}
+    const LONGEST_WORD: usize = "false".len();
+    if text.len() <= LONGEST_WORD
+        && let Some(word) = word(&text)
+    {
+        return word;
     }
     let starts_like_a_number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
     if starts_like_a_number {
@@ -261,6 +266,23 @@ pub(super) fn resolve(text: Cow<'_, str>) -> Resolved<'_> {
         }
     }
     Resolved::String(text)
+}
+
+/// What a word stands for that is no string.
+fn word(text: &str) -> Option<Resolved<'static>> {
+    Some(match text {
+        "" | "~" | "null" | "Null" | "NULL" => Resolved::Null,
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
+            Resolved::Bool(true)
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
+            Resolved::Bool(false)
+        }
+        ".nan" | ".NaN" | ".NAN" => Resolved::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Resolved::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Resolved::Float(f64::NEG_INFINITY),
+        _ => return None,
+    })
 }
 
 /// A whole number in the spellings that Go's reader takes: decimal with `_`,

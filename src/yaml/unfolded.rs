@@ -3,7 +3,8 @@
 //! holds is refused before anyone does.
 
 use super::datum::MOST_NODES;
-use super::{Kind, Node, NodeId, Tree};
+use super::tree::Node;
+use super::{Kind, NodeId, Tree};
 use crate::source::Span;
 
 /// The alias that brings in most, if the aliases of the document whose nodes

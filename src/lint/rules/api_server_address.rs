@@ -38,7 +38,6 @@ fn by_address<'s>(
     at: ElementAt<'_, 's>,
     findings: &mut Findings<'_>,
 ) {
-    let known = context.model.inventory.service("default", "kubernetes");
     for field in &at.element.peers {
         for item in &field.items {
             let Peer::Addresses(addresses) = &item.peer else { continue };
@@ -47,6 +46,7 @@ fn by_address<'s>(
             else {
                 continue;
             };
+            let known = context.model.inventory.service("default", "kubernetes");
             let certain = known.is_some_and(|service| service.addresses.contains(&net.addr()));
             if !certain && !USUAL.contains(&net.addr().to_string().as_str()) {
                 continue;

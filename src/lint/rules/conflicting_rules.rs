@@ -12,22 +12,21 @@ use crate::label::Label;
 use crate::lint::context::{Context, Judge, elements};
 use crate::lint::found::Findings;
 use crate::lint::matching::{matches, witness};
+use crate::lint::subjects::RuleSubject;
 use crate::policy::l7::Parser;
-use crate::policy::selector::Requirement;
 use crate::policy::{Policy, PolicyKind, PortList, Rule};
 use crate::source::Span;
 use crate::traffic::{Packet, Side, Transport};
 
 /// A rule that asks for proxies or authentication.
-struct Demand<'c, 's> {
-    policy: &'c Policy<'s>,
-    subject: Vec<Requirement<'s>>,
+struct Demand<'q, 'c, 's> {
+    subject: &'q RuleSubject<'c, 's>,
     places: Vec<Span>,
 }
 
-impl Demand<'_, '_> {
+impl Demand<'_, '_, '_> {
     fn is_about(&self, labels: &[Label]) -> bool {
-        matches(&self.subject, labels) == Truth::Yes
+        matches(&self.subject.requirements, labels) == Truth::Yes
     }
 }
 
@@ -41,18 +40,16 @@ pub(in crate::lint) fn check<'c, 's>(
     if suspects.is_empty() {
         return;
     }
-    let demands: Vec<Demand<'_, 's>> = context
-        .policies()
-        .flat_map(|policy| policy.rules.iter().map(move |rule| (policy, rule)))
-        .filter_map(|(policy, rule)| {
-            let suspect = wishes(rule).filter(|(matter, ..)| suspects.contains(matter));
+    let live = context.subjects().iter().filter(|subject| context.is_live(subject.file()));
+    let demands: Vec<Demand<'_, 'c, 's>> = live
+        .filter_map(|subject| {
+            let suspect = wishes(subject.rule).filter(|(matter, ..)| suspects.contains(matter));
             let mut places: Vec<Span> = suspect.map(|(.., place)| place).collect();
             places.dedup();
-            let subject = context.subject(policy, rule).filter(|_| !places.is_empty())?;
-            Some(Demand { policy, subject, places })
+            (!places.is_empty()).then_some(Demand { subject, places })
         })
         .collect();
-    for demand in demands.iter().filter(|demand| context.is_reported(demand.policy.value.tree().file)) {
+    for demand in demands.iter().filter(|demand| context.is_reported(demand.subject.file())) {
         let broken =
             pods(context, demand).into_iter().find_map(|labels| Some((why(judge, &labels)?, labels)));
         let (Some((why, labels)), Some(place)) = (broken, demand.places.first()) else { continue };
@@ -71,9 +68,10 @@ pub(in crate::lint) fn check<'c, 's>(
 
 /// Whose policies are looked at: one pod with just the labels that the rule
 /// asks for, and the workloads that have them, since more rules may be about these.
-fn pods(context: &Context<'_, '_>, demand: &Demand<'_, '_>) -> Vec<Vec<Label>> {
-    let members = context.members(&demand.subject).into_iter().map(|member| member.labels.clone());
-    witness(&demand.subject).into_iter().chain(members).collect()
+fn pods(context: &Context<'_, '_>, demand: &Demand<'_, '_, '_>) -> Vec<Vec<Label>> {
+    let requirements = &demand.subject.requirements;
+    let members = context.members(requirements).into_iter().map(|member| member.labels.clone());
+    witness(requirements).into_iter().chain(members).collect()
 }
 
 fn why(judge: &mut Judge<'_, '_, '_>, labels: &[Label]) -> Option<&'static str> {

@@ -16,30 +16,24 @@ use crate::yaml::{Datum, Editor};
 
 pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     let over_tcp = Subjects::of(context, |rule| allows(rule).any(|element| opens(element, Transport::Tcp)));
-    for policy in context.policies().filter(|policy| context.is_reported(policy.value.tree().file)) {
-        for rule in &policy.rules {
-            let Some(element) = allows(rule).find(|element| is_dns(element, Transport::Udp).is_some()) else {
-                continue;
-            };
-            let Some(port) = is_dns(element, Transport::Udp) else { continue };
-            let Some(subject) = context.subject(policy, rule) else { continue };
-            if over_tcp.any_may_be(&subject) {
-                continue;
-            }
-            let place = port.protocol.as_ref().map_or(port.value.span(), |protocol| protocol.span);
-            let found =
-                findings.add(place, "DNS is open over UDP and not over TCP", "long answers come over TCP");
-            found.why("an answer that does not fit is asked for again over TCP, so that some names fail and others do not");
-            let editor = Editor::default();
-            let change = if policy.kind == PolicyKind::Knp {
-                let both =
-                    Datum::Map(vec![("protocol".into(), "TCP".into()), ("port".into(), Datum::Int(53))]);
-                element.to_ports.as_ref().map(|ports| editor.insert_item(ports.entry.value, usize::MAX, both))
-            } else {
-                port.value.get("protocol").map(|protocol| editor.replace(protocol, "ANY"))
-            };
-            found.mend(Safety::Unsafe, "open TCP too", change);
+    for subject in context.reported_subjects() {
+        let by_udp = |element| Some((element, is_dns(element, Transport::Udp)?));
+        let Some((element, port)) = allows(subject.rule).find_map(by_udp) else { continue };
+        if over_tcp.any_may_be(&subject.requirements) {
+            continue;
         }
+        let place = port.protocol.as_ref().map_or(port.value.span(), |protocol| protocol.span);
+        let found =
+            findings.add(place, "DNS is open over UDP and not over TCP", "long answers come over TCP");
+        found.why("an answer that does not fit is asked for again over TCP, so that some names fail and others do not");
+        let editor = Editor::default();
+        let change = if subject.policy.kind == PolicyKind::Knp {
+            let both = Datum::Map(vec![("protocol".into(), "TCP".into()), ("port".into(), Datum::Int(53))]);
+            element.to_ports.as_ref().map(|ports| editor.insert_item(ports.entry.value, usize::MAX, both))
+        } else {
+            port.value.get("protocol").map(|protocol| editor.replace(protocol, "ANY"))
+        };
+        found.mend(Safety::Unsafe, "open TCP too", change);
     }
 }
 

@@ -8,19 +8,23 @@ use rustc_hash::FxHashMap;
 
 use crate::lint::context::Context;
 use crate::lint::found::Findings;
-use crate::policy::{Policy, is_unknown};
+use crate::manifest::Text;
+use crate::policy::{Policy, PolicyKind, is_unknown};
+
+/// Folder, kind, written namespace and name.
+type Place<'c, 's> = (&'c str, PolicyKind, Text<'s>, &'c str);
 
 pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
-    let mut seen: FxHashMap<(&str, String), Vec<&Policy<'s>>> = FxHashMap::default();
+    let mut seen: FxHashMap<Place<'_, 's>, Vec<&Policy<'s>>> = FxHashMap::default();
     for policy in context.policies().filter(|policy| !policy.name.value.is_empty()) {
         let written =
             policy.value.path(&["metadata", "namespace"]).and_then(|n| n.text()).unwrap_or_default();
-        let title = format!("{} {written}/{}", policy.kind.as_str(), policy.name.value);
-        if is_unknown(&title) {
+        let name = policy.name.value.as_ref();
+        if is_unknown(name) || is_unknown(&written) {
             continue;
         }
         let folder = folder_of(&context.sources[policy.value.tree().file].name);
-        let known = seen.entry((folder, title)).or_default();
+        let known = seen.entry((folder, policy.kind, written, name)).or_default();
         let twin = known.iter().find(|other| {
             other.value.tree().file == policy.value.tree().file || !context.is_deployed_by_tools()
         });
@@ -34,6 +38,7 @@ pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut F
                 .also(first.place(), "the first one")
                 .why("where both are applied the later one replaces the other, and nothing tells of it");
         }
+        known.reserve_exact(1);
         known.push(policy);
     }
 }

@@ -19,35 +19,30 @@ use crate::yaml::Editor;
 
 pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     let open_or_closed = Subjects::of(context, opens_or_closes_dns);
-    for policy in context.policies().filter(|policy| context.is_reported(policy.value.tree().file)) {
-        for rule in &policy.rules {
-            let Some(section) = rule.section(Side::Egress, Action::Allow) else { continue };
-            let Some(first) = section.elements.iter().find(|element| calls_by_name(element)) else {
-                continue;
-            };
-            if !closes(rule) || opens_or_closes_dns(rule) {
-                continue;
-            }
-            let Some(subject) = context.subject(policy, rule) else { continue };
-            if open_or_closed.any_may_be(&subject) {
-                continue;
-            }
-            let place = first.peers.first().map_or(section.entry.key.span(), |field| field.entry.key.span());
-            let found = findings.add(
-                place,
-                "these pods may call others, and not the DNS that tells where they are",
-                "a name is resolved first",
+    for subject in context.reported_subjects() {
+        let Some(section) = subject.rule.section(Side::Egress, Action::Allow) else { continue };
+        let Some(first) = section.elements.iter().find(|element| calls_by_name(element)) else { continue };
+        if !closes(subject.rule)
+            || opens_or_closes_dns(subject.rule)
+            || open_or_closed.any_may_be(&subject.requirements)
+        {
+            continue;
+        }
+        let place = first.peers.first().map_or(section.entry.key.span(), |field| field.entry.key.span());
+        let found = findings.add(
+            place,
+            "these pods may call others, and not the DNS that tells where they are",
+            "a name is resolved first",
+        );
+        found.why("the first rule for egress closes all that no rule allows, DNS included");
+        found.also(section.entry.key.span(), "this closes egress");
+        if subject.policy.kind != PolicyKind::Knp {
+            let last = section.elements.len();
+            found.mend(
+                Safety::Unsafe,
+                "add a rule for the cluster's DNS",
+                [Editor::default().insert_item(section.entry.value, last, dns_element(false))],
             );
-            found.why("the first rule for egress closes all that no rule allows, DNS included");
-            found.also(section.entry.key.span(), "this closes egress");
-            if policy.kind != PolicyKind::Knp {
-                let last = section.elements.len();
-                found.mend(
-                    Safety::Unsafe,
-                    "add a rule for the cluster's DNS",
-                    [Editor::default().insert_item(section.entry.value, last, dns_element(false))],
-                );
-            }
         }
     }
 }

@@ -17,7 +17,8 @@ pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findi
         let Peer::Addresses(addresses) = &item.peer else { continue };
         let Some((net, excepts)) = networks(addresses) else { continue };
         let (Some(first), Some(cidr)) = (addresses.except.first(), &addresses.cidr) else { continue };
-        if !IpNet::aggregate(&excepts).iter().any(|except| except.contains(&net)) {
+        let covers = |excepts: &[IpNet]| excepts.iter().any(|except| except.contains(&net));
+        if !covers(&excepts) && (excepts.len() < 2 || !covers(&IpNet::aggregate(&excepts))) {
             continue;
         }
         let found = findings.add(

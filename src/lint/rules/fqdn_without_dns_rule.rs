@@ -10,7 +10,7 @@
 
 use crate::finding::Safety;
 use crate::label::NAMESPACE;
-use crate::lint::context::{Context, elements};
+use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::lint::subjects::Subjects;
 use crate::policy::ports::Literal;
@@ -20,34 +20,27 @@ use crate::yaml::{Change, Datum, Editor, Refusal};
 
 pub(in crate::lint) fn check<'c, 's>(context: &Context<'c, 's>, findings: &mut Findings<'_>) {
     let seeing = Subjects::of(context, |rule| rule.sections.iter().flat_map(|s| &s.elements).any(shows_dns));
-    for policy in context.policies().filter(|policy| context.is_reported(policy.value.tree().file)) {
-        for rule in &policy.rules {
-            let named = elements(policy)
-                .filter(|at| std::ptr::eq(at.rule, rule))
-                .flat_map(|at| &at.element.peers)
-                .find(|field| field.key == PeerKey::Names && !field.items.is_empty());
-            let Some(named) = named else { continue };
-            let Some(subject) = context.subject(policy, rule) else { continue };
-            if rule.sections.iter().flat_map(|s| &s.elements).any(shows_dns) || seeing.any_may_be(&subject) {
-                continue;
+    for subject in context.reported_subjects() {
+        let rule = subject.rule;
+        let elements = || rule.sections.iter().flat_map(|section| &section.elements);
+        let mut fields = elements().flat_map(|element| &element.peers);
+        let named = fields.find(|field| field.key == PeerKey::Names && !field.items.is_empty());
+        let Some(named) = named else { continue };
+        if elements().any(shows_dns) || seeing.any_may_be(&subject.requirements) {
+            continue;
+        }
+        let found = findings.add(
+            named.entry.key.span(),
+            "toFQDNs without a DNS rule: Cilium never learns the addresses behind these names",
+            "no policy shows Cilium the DNS answers of these pods",
+        );
+        found.why("addresses are learned from DNS answers that pass Cilium's proxy, which a rule with rules.dns brings into the path");
+        match plain_dns(rule) {
+            Some(element) => {
+                found.mend(Safety::Safe, "let the DNS rule pass through the proxy", through_proxy(element));
             }
-            let found = findings.add(
-                named.entry.key.span(),
-                "toFQDNs without a DNS rule: Cilium never learns the addresses behind these names",
-                "no policy shows Cilium the DNS answers of these pods",
-            );
-            found.why("addresses are learned from DNS answers that pass Cilium's proxy, which a rule with rules.dns brings into the path");
-            match plain_dns(rule) {
-                Some(element) => {
-                    found.mend(
-                        Safety::Safe,
-                        "let the DNS rule pass through the proxy",
-                        through_proxy(element),
-                    );
-                }
-                None => {
-                    found.mend(Safety::Unsafe, "add a rule for the cluster's DNS", with_dns(rule));
-                }
+            None => {
+                found.mend(Safety::Unsafe, "add a rule for the cluster's DNS", with_dns(rule));
             }
         }
     }

@@ -57,7 +57,7 @@ pub(super) fn meant(requirement: &Requirement<'_>) -> Option<String> {
     }
     let sources =
         ["any", "k8s", "reserved", "cidr", "cidrgroup", "container", "node", "fqdn", "unspec", "gen"];
-    if !sources.contains(&source) {
+    if !matches!(source, "any" | "k8s") && !sources.contains(&source) {
         let close = source.eq_ignore_ascii_case("k8s") || slips(&source.to_lowercase(), "k8s") == Some(1);
         return close.then(|| format!("k8s:{key}"));
     }
@@ -78,10 +78,21 @@ fn is_near(key: &str, known: &str) -> bool {
 
 /// The key of a namespace's label whose beginning is misspelt.
 fn namespace_label(key: &str) -> Option<String> {
-    let parts = NAMESPACE_LABELS.matches('.').count();
-    let (end, _) = key.match_indices('.').nth(parts - 1)?;
+    const PARTS: usize = dots(NAMESPACE_LABELS);
+    let (end, _) = key.match_indices('.').nth(PARTS - 1)?;
     let (head, rest) = key.split_at_checked(end + 1)?;
     is_near(head, NAMESPACE_LABELS).then(|| format!("{NAMESPACE_LABELS}{rest}"))
+}
+
+const fn dots(text: &str) -> usize {
+    let (mut dots, mut rest) = (0, text.as_bytes());
+    while let [first, after @ ..] = rest {
+        if *first == b'.' {
+            dots += 1;
+        }
+        rest = after;
+    }
+    dots
 }
 
 fn is_special(key: &str) -> bool {

@@ -23,9 +23,11 @@ pub(in crate::lint) fn check<'s>(
     for at in elements(policy).filter(|at| at.section.action == Action::Allow) {
         for item in at.element.peers.iter().flat_map(|field| &field.items) {
             let Peer::Endpoints(selector) = &item.peer else { continue };
+            if !reaches_others(policy.kind, selector, context.version()) {
+                continue;
+            }
             let requirements = context.peer(policy, at.rule, selector);
-            let only_negative = !requirements.is_empty() && !requirements.iter().any(is_positive);
-            if !only_negative || !reaches_others(policy.kind, selector, context.version()) {
+            if requirements.is_empty() || requirements.iter().any(is_positive) {
                 continue;
             }
             let found = findings.add(

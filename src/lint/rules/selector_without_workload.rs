@@ -24,6 +24,9 @@ pub(in crate::lint) fn check<'s>(
     policy: &Policy<'s>,
     findings: &mut Findings<'_>,
 ) {
+    if !context.population().has_plain_namespaces() {
+        return;
+    }
     for rule in &policy.rules {
         if let (Some(selector), Some(requirements)) = (subject_selector(rule), context.subject(policy, rule))
         {
@@ -54,6 +57,7 @@ fn look(
 ) {
     let Some(asked) = selector.requirements.iter().find(|r| is_pod_label(r)) else { return };
     let Some(namespaces) = asked_namespaces(requirements) else { return };
+    let namespaces: Vec<&str> = namespaces.collect();
     let plain = namespaces.iter().all(|name| context.population().is_plain(name));
     if !plain || selector.invalid.is_some() || may_match(context, requirements) {
         return;

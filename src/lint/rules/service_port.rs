@@ -175,7 +175,8 @@ fn look_at_services<'s>(
     let Peer::Endpoints(selector) = &item.peer else { return };
     let requirements = context.peer(policy, at.rule, selector);
     let Some(labels) = witness(&requirements) else { return };
-    let Some(&[namespace]) = asked_namespaces(&requirements).as_deref() else { return };
+    let mut namespaces = asked_namespaces(&requirements).into_iter().flatten();
+    let (Some(namespace), None) = (namespaces.next(), namespaces.next()) else { return };
     let services: Vec<_> = context.model.inventory.services_selecting(namespace, &labels).collect();
     let mut found = None;
     for (service, own) in

@@ -25,9 +25,8 @@ pub(in crate::lint) fn check<'s>(
     for at in elements(policy) {
         let lists = at.element.to_ports.iter().flat_map(|ports| &ports.lists);
         for port in lists.flat_map(|list| &list.ports) {
-            let (Literal::Name(name), Some(value)) = (port.literal(), port.value.get("port")) else {
-                continue;
-            };
+            let Literal::Name(name) = port.literal() else { continue };
+            let Some(value) = port.value.get("port") else { continue };
             let Some(members) = called(context, policy, at) else { continue };
             let is_plain =
                 |namespace: Option<&str>| namespace.is_some_and(|n| context.population().is_plain(n));

@@ -8,7 +8,7 @@
 use crate::finding::Safety;
 use crate::lint::context::{Context, elements, subject_selector};
 use crate::lint::found::{EVERY_USE, Findings};
-use crate::policy::{Peer, Policy};
+use crate::policy::{Peer, Policy, PolicyKind};
 use crate::yaml::{Resolved, Value};
 
 pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findings: &mut Findings<'_>) {
@@ -20,6 +20,9 @@ pub(in crate::lint) fn check<'s>(_: &Context<'_, 's>, policy: &Policy<'s>, findi
     });
     for selector in subjects.chain(peers) {
         look(selector, findings);
+        if policy.kind != PolicyKind::Knp {
+            continue;
+        }
         for inner in ["podSelector", "namespaceSelector"] {
             if let Some(inner) = selector.get(inner) {
                 look(inner, findings);
