@@ -176,7 +176,7 @@ impl<'t> Object<'t, Yaml> for Mapping<'t> {
     type MembersIter = Members<'t>;
 
     fn len(&self) -> usize {
-        self.present().count()
+        self.0.entries().filter(|entry| entry.key.style().is_some() && !entry.value.is_null()).count()
     }
 
     fn get(&self, key: &String) -> Option<Instance<'t>> {

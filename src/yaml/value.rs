@@ -205,8 +205,9 @@ impl<'t> Value<'t> {
     /// in behind the written ones, which win. A duplicate key appears twice;
     /// the last one counts.
     pub fn entries(self) -> Entries<'t> {
-        let merged = if self.merges() { self.merged_entries() } else { Vec::new() };
-        Entries { written: self.written_entries(), merged: merged.into_iter() }
+        let merges = self.merges();
+        let merged = if merges { self.merged_entries() } else { Vec::new() };
+        Entries { written: self.written_entries(), merges, merged: merged.into_iter() }
     }
 
     pub(super) fn is_merge_key(self) -> bool {
@@ -323,6 +324,8 @@ impl ExactSizeIterator for WrittenEntries<'_> {}
 #[derive(Debug, Clone)]
 pub struct Entries<'t> {
     written: WrittenEntries<'t>,
+    /// Whether there is a `<<` to leave out.
+    merges: bool,
     merged: std::vec::IntoIter<Entry<'t>>,
 }
 
@@ -330,7 +333,8 @@ impl<'t> Iterator for Entries<'t> {
     type Item = Entry<'t>;
 
     fn next(&mut self) -> Option<Entry<'t>> {
-        self.written.find(|entry| !entry.key.is_merge_key()).or_else(|| self.merged.next())
+        let written = self.written.find(|entry| !self.merges || !entry.key.is_merge_key());
+        written.or_else(|| self.merged.next())
     }
 }
 

@@ -6,6 +6,7 @@
 //! where a chart or an operator may make some. Mend: the label that a workload
 //! has with the same key or the same value, where one is near. Unsafe.
 
+use super::impossible_selector::contradiction;
 use crate::engine::Truth;
 use crate::finding::Safety;
 use crate::inventory::Workload;
@@ -62,12 +63,12 @@ fn look(
     if !plain || selector.invalid.is_some() || may_match(context, requirements) {
         return;
     }
-    // A label that Cilium filters, or a misspelt key, is told by its own rule.
+    // A label that Cilium filters, a misspelt key, or a contradiction is told by its own rule.
     let special = |r: &&Requirement<'_>| {
         super::misspelt_label_key::meant(r).is_some()
             || !crate::inventory::is_identity_label(&r.key, context.version())
     };
-    if selector.requirements.iter().any(|r| special(&r)) {
+    if selector.requirements.iter().any(|r| special(&r)) || contradiction(selector).is_some() {
         return;
     }
     let shown: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();

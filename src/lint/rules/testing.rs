@@ -66,7 +66,7 @@ pub(in crate::lint) fn told_of(files: &[(&str, &str)]) -> Vec<Told> {
     told_in_tree(None, &tree(files))
 }
 
-fn told_in_tree(version: Option<CiliumVersion>, sources: &Sources) -> Vec<Told> {
+pub(in crate::lint) fn told_in_tree(version: Option<CiliumVersion>, sources: &Sources) -> Vec<Told> {
     let text = |found: &Found| sources.text(found.primary.span).to_owned();
     let found = found_in(version, sources);
     found.iter().map(|found| (found.rule.id, found.severity, text(found))).collect()

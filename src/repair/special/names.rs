@@ -51,6 +51,11 @@ fn learn_names(
     })?;
     let field = named.peers.iter().find(|field| field.key == PeerKey::Names)?;
     let queries = dns::names_in_manner(scene, dns::listed_names(rule));
+    // What a proxy lets pass is a list: lookups of these pods that passed before are lost to it.
+    let refused = match queries == dns::every_name() {
+        true => "",
+        false => "; look whether these pods ask for other names, which the DNS proxy then refuses",
+    };
     let edits = dns_edits(scene, policy, rule, queries)?;
     let names: Vec<Box<str>> = field
         .items
@@ -70,7 +75,7 @@ fn learn_names(
         ),
         title: "send the DNS queries through the proxy with rules.dns".to_owned(),
         evidence: Some(format!(
-            "taken for granted: the address that was called belongs to {}",
+            "taken for granted: the address that was called belongs to {}{refused}",
             names.join(" or ")
         )),
         assumption: Some(Assumption::Names(names)),
