@@ -1,7 +1,7 @@
 //! The verdict itself (`semantics.md` 3.1): deny beats allow, an allow beats
 //! default deny, and nothing is ordered.
 
-use super::compile::{CompiledElement, CompiledRule};
+use super::compiled::{CompiledElement, CompiledRule};
 use super::identity::Classes;
 use super::truth::Truth;
 use super::{ElementPlace, Enforcement, Engine, IdentityId, Overlay, Subject, l7};

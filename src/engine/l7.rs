@@ -2,7 +2,7 @@
 //! accepted, but together they contradict each other (`semantics.md` 1.4, C1–C6).
 //! The endpoint then keeps its last working policy, in both directions.
 
-use super::compile::CompiledRule;
+use super::compiled::CompiledRule;
 use crate::policy::PortList;
 use crate::policy::l7::Parser;
 use crate::policy::ports::Literal;

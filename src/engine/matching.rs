@@ -1,6 +1,6 @@
 //! Whether an element is about a peer (`semantics.md` 3.4, 4) and about a packet (3.5).
 
-use super::compile::{CompiledElement, CompiledPeer, IcmpTypes, Peers, PortRange, PortValue, Ports, Range};
+use super::compiled::{CompiledElement, CompiledPeer, IcmpTypes, Peers, PortRange, PortValue, Ports, Range};
 use super::identity::Classes;
 use super::truth::Truth;
 use super::{Engine, Subject};

@@ -8,6 +8,7 @@
 
 mod census;
 mod compile;
+mod compiled;
 mod identity;
 mod judge;
 mod l7;
@@ -25,7 +26,7 @@ use std::str::FromStr;
 use rustc_hash::FxHashMap;
 
 use census::Census;
-use compile::{CompiledPolicy, Selectors};
+use compiled::{CompiledPolicy, Selectors};
 use identity::Known;
 pub use identity::{Identity, IdentityId, NamedPort};
 pub use judge::{Judgement, SideVerdict, Unknown};

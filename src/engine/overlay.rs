@@ -4,7 +4,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::compile::{self, CompiledElement, CompiledPeer, CompiledPolicy, CompiledRule, Peers};
+use super::compile;
+use super::compiled::{CompiledElement, CompiledPeer, CompiledPolicy, CompiledRule, Peers};
 use super::matcher::Matcher;
 use super::truth::Truth;
 use super::{Engine, IdentityId};

@@ -1,7 +1,7 @@
 //! Why a verdict is as it is: every element that takes part, not only the first,
 //! and whether a proxy stands in the way.
 
-use super::compile::{CompiledElement, CompiledPeer, Peers, PortRange, Ports};
+use super::compiled::{CompiledElement, CompiledPeer, Peers, PortRange, Ports};
 use super::matcher::Matcher;
 use super::truth::Truth;
 use super::{ElementPlace, Engine, IdentityId, Overlay, Subject};
@@ -190,7 +190,7 @@ impl Engine {
 
 /// What makes two port entries one: number and end; a name counts as its number.
 fn port_key(range: &PortRange, destination: &Subject, transport: Transport) -> String {
-    use super::compile::PortValue;
+    use super::compiled::PortValue;
     let first = match &range.port {
         PortValue::All => 0,
         PortValue::Number(number) => *number,
