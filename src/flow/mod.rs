@@ -22,6 +22,7 @@ mod tally;
 mod text;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use input::Input;
 pub use read::{Options, read};
@@ -35,7 +36,7 @@ use crate::traffic::{Packet, Side};
 
 /// One end of a flow, as the record tells it. What a record does not say is
 /// absent; the inventory may fill it in later.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
     /// Labels of the identity, sorted. Policy sees these and nothing else.
     pub labels: Vec<Label>,
@@ -126,10 +127,10 @@ pub enum Request {
 /// What one record tells of one packet or request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Flow {
-    /// The end that opened the connection.
-    pub source: Endpoint,
+    /// The end that opened the connection. Many flows share one.
+    pub source: Arc<Endpoint>,
     /// The end that was called.
-    pub destination: Endpoint,
+    pub destination: Arc<Endpoint>,
     /// Protocol and destination port, or ICMP type.
     pub packet: Packet,
     /// The source's port: needed to tell replies, never for a rule.

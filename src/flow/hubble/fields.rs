@@ -236,8 +236,8 @@ impl<'a> Fields<'a> {
             event,
             answers: self.answers(),
             ..Record::new(Flow {
-                source,
-                destination,
+                source: source.into(),
+                destination: destination.into(),
                 packet,
                 source_port,
                 side,

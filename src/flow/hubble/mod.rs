@@ -116,7 +116,7 @@ impl<'a> Message<'a> {
         let examples: Vec<Example> = examples
             .into_iter()
             .filter(|example| example.line.0 != 0)
-            .map(|example| Example { input: example.input, line: example.line.0 })
+            .map(|example| Example { input: example.input.into(), line: example.line.0 })
             .collect();
         (!examples.is_empty()).then_some(examples)
     }

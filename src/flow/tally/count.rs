@@ -1,7 +1,7 @@
 //! Counting: from a record, a row or a digested message to its entry in the tally.
 
-use std::borrow::Cow;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
@@ -75,7 +75,7 @@ impl Tally {
     }
 
     fn between(&mut self, flow: &Flow) -> Between {
-        [&flow.source, &flow.destination].map(|end| self.ends.id(Cow::Borrowed(end)))
+        [&flow.source, &flow.destination].map(|end| self.ends.id(Arc::clone(end)))
     }
 
     /// Counts a Hubble message.
@@ -201,9 +201,9 @@ impl Tally {
     }
 
     pub(super) fn input_number(&mut self, name: &str) -> u32 {
-        let known = self.inputs.iter().position(|known| known == name);
+        let known = self.inputs.iter().position(|known| **known == *name);
         let number = known.unwrap_or_else(|| {
-            self.inputs.push(name.to_owned());
+            self.inputs.push(name.into());
             self.inputs.len() - 1
         });
         number as u32

@@ -160,8 +160,8 @@ impl<'a> Connection<'a> {
         Ok(Told::Record(Box::new(Record {
             event,
             ..Record::new(Flow {
-                source: source.end,
-                destination: destination.end,
+                source: source.end.into(),
+                destination: destination.end.into(),
                 packet,
                 source_port,
                 outcome,
@@ -238,8 +238,8 @@ fn proxied(
     Told::Record(Box::new(Record {
         event: Event::Proxy,
         ..Record::new(Flow {
-            source,
-            destination,
+            source: source.into(),
+            destination: destination.into(),
             packet: Packet::Port(transport, 0),
             source_port: None,
             outcome,
