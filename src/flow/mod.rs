@@ -29,7 +29,7 @@ pub use read::{Options, read};
 pub use reason::explain as explain_reason;
 pub use record::{Event, Origin, Record, Unjudged};
 pub use summary::{Broken, BrokenKind, BrokenLine, LineKind, Summary, Unreadable};
-pub use tally::{Distinct, Example, Keep, Span, Tally, follow, tally};
+pub use tally::{Distinct, Example, Keep, LeftOut, Span, Tally, follow, tally};
 
 use crate::label::Label;
 use crate::traffic::{Packet, Side};

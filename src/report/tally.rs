@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::flows::count;
 use super::visible::visible;
-use crate::flow::{Denial, Distinct, Flow, Outcome, Tally, reason};
+use crate::flow::{Denial, Distinct, Flow, LeftOut, Outcome, Tally, reason};
 use crate::naming::{self, name};
 
 const COLUMNS: usize = 7;
@@ -103,6 +103,19 @@ pub fn tell_rest(tally: &Tally, all: &[Distinct], out: &mut dyn Write) -> io::Re
     if passed > 0 {
         writeln!(out, "{} passed; --format jsonl keeps them, as evidence", count(passed, "distinct flow"))?;
     }
+    for (why, number) in tally.left_out() {
+        let noun = if why == LeftOut::TooOld { "record" } else { "distinct flow" };
+        writeln!(out, "{} left out: {}", count(number, noun), why_left_out(why))?;
+    }
+    let unlabelled = all.iter().filter(|distinct| lacks_labels(&distinct.flow)).count() as u64;
+    if unlabelled > 0 {
+        writeln!(
+            out,
+            "an end without labels in {}: `suggest` takes them from the manifests, or from `--inventory` \
+             with the output of `kubectl get pods -A -o json`",
+            count(unlabelled, "distinct flow")
+        )?;
+    }
     if tally.repeated > 0 {
         writeln!(out, "{} given more than once and counted once", count(tally.repeated, "record"))?;
     }
@@ -120,6 +133,21 @@ pub fn tell_rest(tally: &Tally, all: &[Distinct], out: &mut dyn Write) -> io::Re
         writeln!(out, "{} is not policy's doing: {}", visible(reason), reason::explain(reason))?;
     }
     Ok(())
+}
+
+/// Whether policy denied it, and an end is known by name or address only.
+fn lacks_labels(flow: &Flow) -> bool {
+    matches!(flow.outcome, Outcome::Denied(_) | Outcome::Audited)
+        && (flow.source.labels.is_empty() || flow.destination.labels.is_empty())
+}
+
+fn why_left_out(why: LeftOut) -> &'static str {
+    match why {
+        LeftOut::TooOld => "older than --since",
+        LeftOut::TooRare => "seen less often than --min-count",
+        LeftOut::Elsewhere => "neither end is in --namespace",
+        LeftOut::Audited => "passed only because policy was in audit mode; --include-audit shows them",
+    }
 }
 
 fn reason(flow: &Flow) -> Cow<'_, str> {

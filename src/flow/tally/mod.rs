@@ -5,6 +5,7 @@ mod count;
 mod digest;
 mod ends;
 mod follow;
+mod keep;
 mod names;
 mod order;
 mod repeats;
@@ -22,6 +23,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::ends::{EndId, Ends};
 pub use self::follow::follow;
+pub use self::keep::{Keep, LeftOut};
 use self::names::{Answers, Identities};
 use self::order::{Order, Place};
 use self::repeats::{Twins, Uuids};
@@ -38,19 +40,6 @@ const EXAMPLES: usize = 3;
 
 /// How many distinct flows are made ready for writing at a time.
 const AT_A_TIME: usize = 8192;
-
-/// Which flows are wanted.
-#[derive(Debug, Clone, Default)]
-pub struct Keep {
-    /// Records before this time are passed over; those without a time are kept.
-    pub since: Option<Timestamp>,
-    /// Distinct flows seen less often are passed over.
-    pub min_count: u64,
-    /// Flows of which neither end is in this namespace are passed over.
-    pub namespace: Option<String>,
-    /// Flows that passed only because policy was in audit mode are wanted too.
-    pub include_audit: bool,
-}
 
 /// Where a flow was seen: the name of the input, and the line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +98,8 @@ pub struct Tally {
     pub summary: Summary,
     /// Records that were passed over because their uuid was there already.
     pub repeated: u64,
+    /// Records that were passed over because of their time.
+    too_old: u64,
     /// The names of inputs, those of examples included.
     inputs: Vec<Arc<str>>,
     /// The input that is being read, by its place in `inputs`.
@@ -207,14 +198,7 @@ impl Tally {
     /// The entries that are wanted, in order.
     fn wanted<K: Ord + Send>(&self, key: impl Fn(&Entry, Place) -> K + Sync) -> Vec<&Entry> {
         let order = Order::of(self);
-        let in_namespace = |end: EndId| self.ends.example(end).namespace() == self.keep.namespace.as_deref();
-        let is_wanted = |entry: &&Entry| {
-            let key = &entry.key;
-            entry.count >= self.keep.min_count.max(1)
-                && (self.keep.include_audit || *self.outcomes.get(key.outcome) != Outcome::Audited)
-                && (self.keep.namespace.is_none()
-                    || [key.source, key.destination].map(in_namespace).contains(&true))
-        };
+        let is_wanted = |entry: &&Entry| entry.count > 0 && self.why_left_out(entry).is_none();
         let mut wanted: Vec<(K, &Entry)> = self
             .entries
             .par_iter()
