@@ -96,6 +96,18 @@ fn what_options_leave_out_is_told() {
 }
 
 #[test]
+fn suggest_tells_what_options_leave_out_too() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("log"), log("hubble-wrapped.log")).unwrap();
+    let policy = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a, namespace: a}\n";
+    fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+    let output =
+        run(folder.path(), &["suggest", "policy.yaml", "--flows", "log", "--namespace", "elsewhere"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("1 distinct flow left out: neither end is in --namespace\n"), "{told}");
+}
+
+#[test]
 fn where_there_is_no_flow_it_is_said_why() {
     let pair = log("hubble-wrapped.log");
     assert_tells(b"", &[], 0, "warning: there is no flow in log\n");

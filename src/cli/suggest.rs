@@ -105,6 +105,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
     let tally = flow::tally(arguments.flows.inputs(), flow::Options::default(), keep);
     crate::report::flows::tell_summary(&tally.summary, &arguments.flows.names(), streams.err)?;
+    crate::report::tally::tell_left_out(&tally, streams.err)?;
     if !tally.summary.unreadable.is_empty() || tally.summary.is_all_broken() {
         return Ok(Exit::Unusable);
     }

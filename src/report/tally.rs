@@ -103,10 +103,7 @@ pub fn tell_rest(tally: &Tally, all: &[Distinct], out: &mut dyn Write) -> io::Re
     if passed > 0 {
         writeln!(out, "{} passed; --format jsonl keeps them, as evidence", count(passed, "distinct flow"))?;
     }
-    for (why, number) in tally.left_out() {
-        let noun = if why == LeftOut::TooOld { "record" } else { "distinct flow" };
-        writeln!(out, "{} left out: {}", count(number, noun), why_left_out(why))?;
-    }
+    tell_left_out(tally, out)?;
     let unlabelled = all.iter().filter(|distinct| lacks_labels(&distinct.flow)).count() as u64;
     if unlabelled > 0 {
         writeln!(
@@ -131,6 +128,18 @@ pub fn tell_rest(tally: &Tally, all: &[Distinct], out: &mut dyn Write) -> io::Re
         .collect();
     for reason in reasons {
         writeln!(out, "{} is not policy's doing: {}", visible(reason), reason::explain(reason))?;
+    }
+    Ok(())
+}
+
+/// Tells people what options have left out.
+///
+/// # Errors
+/// When the stream cannot be written.
+pub fn tell_left_out(tally: &Tally, out: &mut dyn Write) -> io::Result<()> {
+    for (why, number) in tally.left_out() {
+        let noun = if why == LeftOut::TooOld { "record" } else { "distinct flow" };
+        writeln!(out, "{} left out: {}", count(number, noun), why_left_out(why))?;
     }
     Ok(())
 }
