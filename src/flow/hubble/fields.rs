@@ -250,10 +250,10 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The request that a proxy looked at.
+    /// The request that a proxy looked at; a field mask may have taken away what it was.
     pub(crate) fn request(&self) -> Option<Request> {
-        let is_seen_by_proxy = |_: &&str| self.event() == Event::Proxy;
-        self.l7.filter(is_seen_by_proxy).map(|raw| Layer7::read(raw).request())
+        let request = || self.l7.map_or(Request::Other, |raw| Layer7::read(raw).request());
+        (self.event() == Event::Proxy).then(request)
     }
 
     /// The addresses that a DNS answer in the record gives, each with the name.
