@@ -9,6 +9,7 @@ mod envelope;
 mod gather;
 mod hubble;
 mod input;
+mod labels;
 mod line;
 mod logfmt;
 mod normal;

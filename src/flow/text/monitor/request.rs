@@ -8,7 +8,7 @@ use super::part;
 use crate::flow::record::{Event, Record, Unjudged};
 use crate::flow::text::Told;
 use crate::flow::text::host::{Host, Identity};
-use crate::flow::{Denial, Endpoint, Flow, Outcome, Request, reason};
+use crate::flow::{Denial, Endpoint, Flow, Outcome, Request, labels, reason};
 use crate::label::Label;
 use crate::traffic::{Packet, Side, Transport};
 
@@ -54,10 +54,7 @@ fn side_of_proxy(arrow: &str) -> Option<Side> {
 
 /// Labels as the monitor prints them; words without a source are no labels.
 pub(super) fn labels_of<'a>(words: impl Iterator<Item = &'a str>) -> Vec<Label> {
-    let mut labels: Vec<Label> = words.filter(|word| word.contains(':')).map(Label::parse).collect();
-    labels.sort();
-    labels.dedup();
-    labels
+    labels::read(words.filter(|word| word.contains(':')))
 }
 
 /// A request, or the answer to one.
