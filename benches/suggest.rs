@@ -135,8 +135,8 @@ fn drop_of(number: u32, size: Size) -> Distinct {
     // Who is named on the right port is not dropped there, but calls another.
     let port = if number < size.policies && !wrong_port { 9090 } else { 8080 };
     let flow = Flow {
-        source: endpoint(from),
-        destination: endpoint(to),
+        source: endpoint(from).into(),
+        destination: endpoint(to).into(),
         packet: Packet::Port(Transport::Tcp, port),
         source_port: Some(40_000),
         outcome: Outcome::Denied(Denial::Default),

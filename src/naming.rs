@@ -40,14 +40,17 @@ pub fn name(end: &Endpoint) -> String {
     let label =
         |key: &str| end.labels.iter().find(|label| &*label.key == key).map(|label| label.value.as_ref());
     let namespace = label(NAMESPACE).or(end.namespace.as_deref());
+    let reserved: Vec<_> =
+        end.labels.iter().filter(|l| &*l.source == "reserved").map(|label| label.key.as_ref()).collect();
     if let Some(namespace) = namespace {
         let keys = ["app.kubernetes.io/name", "app", "k8s-app", "name", "app.kubernetes.io/instance"];
         let workload = end.workload.as_ref().map(|workload| workload.name.as_ref());
         let known = workload.or_else(|| keys.iter().find_map(|key| label(key))).or(end.pod.as_deref());
-        return known.map_or_else(|| format!("a pod in {namespace}"), |known| format!("{namespace}/{known}"));
+        let name =
+            known.map_or_else(|| format!("a pod in {namespace}"), |known| format!("{namespace}/{known}"));
+        // Policy sees the reserved identity, whatever pod the record names beside it.
+        return if reserved.is_empty() { name } else { format!("{name} ({})", reserved.join(", ")) };
     }
-    let reserved: Vec<_> =
-        end.labels.iter().filter(|l| &*l.source == "reserved").map(|label| label.key.as_ref()).collect();
     match (end.names.first(), end.ip, reserved.as_slice()) {
         (Some(name), ..) => name.to_string(),
         (None, Some(ip), []) => ip.to_string(),

@@ -80,7 +80,7 @@ fn record(micros: u32, event: u8, ends: [(&str, &str); 2], l4: Value, more: Valu
 }
 
 /// A log with twins, retries, several pods of one workload, an outside end,
-/// replies, requests, a DNS answer and what is no flow.
+/// replies, requests, an aggregated record, a DNS answer and what is no flow.
 fn log() -> String {
     let tcp = |from: u32, to: u32| json!({"TCP": {"source_port": from, "destination_port": to, "flags": {"SYN": true}}});
     let udp = |from: u32, to: u32| json!({"UDP": {"source_port": from, "destination_port": to}});
@@ -112,6 +112,8 @@ fn log() -> String {
         log += &record(at + 500_000, 129, [pod, pay], tcp(port, 8080), request.clone());
         log += &record(at + 600_000, 5, [pod, pay], json!({"ICMPv4": {"type": 8}}), json!({}));
     }
+    let aggregated = json!({"aggregate": {"ingress_flow_count": 7, "unknown_direction_flow_count": 2}});
+    log += &record(29_000_000, 5, [cart, pay], tcp(39_000, 7070), aggregated);
     log += &record(30_000_000, 129, [pay, cart], udp(53, 41_000), answer);
     let _ = writeln!(log, r#"{{"lost_events":{{"source":"PERF_EVENT_RING_BUFFER","num_events_lost":"1"}}}}"#);
     log
@@ -153,6 +155,6 @@ fn the_duckdb_recipe_makes_the_rows_that_policyfix_makes() {
         python(&packages).args(["-c", RUN, &recipe("DuckDB")]).current_dir(folder.path()).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let (made, expected) = (rows(&folder.path().join("rows.jsonl")), rows(&log_file));
-    assert_eq!(expected.len(), 9, "{expected:#?}");
+    assert_eq!(expected.len(), 10, "{expected:#?}");
     assert_eq!(made, expected);
 }

@@ -13,7 +13,7 @@ use super::input::{Files, FlowArguments, TreeArguments};
 use super::{Exit, Streams};
 use crate::engine;
 use crate::finding::{Safety, Severity};
-use crate::flow::{self, Keep, Tally as FlowTally};
+use crate::flow::{self, Distinct, Keep};
 use crate::model::Model;
 use crate::repair::Prefer;
 use crate::report::terminal::{Look, write_finding};
@@ -105,13 +105,14 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
     let tally = flow::tally(arguments.flows.inputs(), flow::Options::default(), keep);
     crate::report::flows::tell_summary(&tally.summary, &arguments.flows.names(), streams.err)?;
+    crate::report::tally::tell_left_out(&tally, streams.err)?;
     if !tally.summary.unreadable.is_empty() || tally.summary.is_all_broken() {
         return Ok(Exit::Unusable);
     }
     let wishes = arguments.wishes();
     let options = setup.engine_options();
     let flows = tally.distinct();
-    let ends = flows.iter().flat_map(|seen| [&seen.flow.source, &seen.flow.destination]);
+    let ends = flows.iter().flat_map(|seen| [&*seen.flow.source, &*seen.flow.destination]);
     files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
     let others = if model.variant_is_named() { Vec::new() } else { model.others() };
     let model = match others.is_empty() {
@@ -119,10 +120,10 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
         false => where_dropped(&model, &others, &options, &flows),
     };
     files.tell_variants(model, streams)?;
+    let date = last_seen(&flows);
     let suggestion = suggest(model, &trees, &files.sources, options, flows, wishes);
     let summary = last_line(&suggestion, arguments.unsafe_fixes);
-    let run =
-        Run { command: "suggest", summary, unsafe_fixes: arguments.unsafe_fixes, date: last_seen(&tally) };
+    let run = Run { command: "suggest", summary, unsafe_fixes: arguments.unsafe_fixes, date };
     if arguments.format == Format::Text {
         tell(&suggestion, &files.sources, arguments.quiet, streams)?;
     }
@@ -233,9 +234,9 @@ fn deliver(
     Ok(true)
 }
 
-/// The time of the last drop: the date of patches, so that they are the same each time.
-fn last_seen(tally: &FlowTally) -> Option<jiff::Timestamp> {
-    tally.distinct().iter().filter_map(|distinct| distinct.span).map(|(_, last)| last).max()
+/// The time of the last flow: the date of patches, so that they are the same each time.
+fn last_seen(flows: &[Distinct]) -> Option<jiff::Timestamp> {
+    flows.iter().filter_map(|distinct| distinct.span).map(|(_, last)| last).max()
 }
 
 fn tell(

@@ -88,7 +88,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     // Namespaces are inferred from all flows, so none can be judged before the last is read.
     let mut kept: Vec<Flow> = Vec::new();
     let summary = model.lacks_namespaces().then(|| arguments.read(&mut |flow| kept.push(flow)));
-    let ends = kept.iter().flat_map(|flow| [&flow.source, &flow.destination]);
+    let ends = kept.iter().flat_map(|flow| [&*flow.source, &*flow.destination]);
     files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
     let clusters = model.others();
     let mut judges = Judges {

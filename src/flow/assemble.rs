@@ -109,7 +109,7 @@ impl<'a, S: Sink> Assembler<'a, S> {
             }
             Says::Lost(number) => {
                 self.summary.count(LineKind::LostEvents);
-                self.summary.lost_events = self.summary.lost_events.saturating_add(number);
+                self.lost(number);
             }
             Says::Nothing(kind) => self.summary.count(kind),
             Says::Broken(kind, why) => self.summary.count_broken(kind, origin, why),
@@ -241,9 +241,14 @@ impl<'a, S: Sink> Assembler<'a, S> {
         match told {
             Some(Told::Record(record)) => self.record(origin, *record),
             Some(Told::Unjudged(unjudged)) => self.unjudged(unjudged),
+            Some(Told::Lost(number)) => self.lost(number),
             Some(Told::Broken(why)) => self.summary.count_broken(BrokenKind::Text, origin, why),
             None => {}
         }
+    }
+
+    fn lost(&mut self, number: u64) {
+        self.summary.lost_events = self.summary.lost_events.saturating_add(number);
     }
 
     fn unjudged(&mut self, unjudged: Unjudged) {

@@ -43,7 +43,11 @@ impl Input {
         let (raw, written): (Box<dyn Read + Send>, _) = match self {
             Input::Path(path) => {
                 let file = File::open(path)?;
-                let written = file.metadata().and_then(|metadata| metadata.modified()).ok();
+                let metadata = file.metadata()?;
+                if metadata.is_dir() {
+                    return Err(io::Error::other("it is a folder; name the files in it"));
+                }
+                let written = metadata.modified().ok();
                 (Box::new(file), written.and_then(|time| jiff::Timestamp::try_from(time).ok()))
             }
             Input::Stdin => (Box::new(io::stdin()), None),
@@ -114,7 +118,13 @@ impl Read for Guarded {
                 self.given >> 20
             )));
         }
-        let n = self.inner.read(buffer)?;
+        let n = self.inner.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::new(
+                error.kind(),
+                "what is packed in it breaks off: it is not whole, or still being written; what came before was read",
+            ),
+            _ => error,
+        })?;
         self.given += n as u64;
         Ok(n)
     }

@@ -146,6 +146,9 @@ fn text(line: &str, clock: Clock) -> Line<'_> {
     if let Some(record) = event::read(line) {
         return Line::Record(Box::new(record), LineKind::KubernetesEvent);
     }
+    if let Some(line) = table::dict_line(line) {
+        return Line::Dict(line);
+    }
     if let Some(lost) = lost_events(line) {
         return Line::Lost(lost);
     }
@@ -154,9 +157,6 @@ fn text(line: &str, clock: Clock) -> Line<'_> {
     }
     if let Some(told) = table::read_row(line, clock) {
         return line_of(told, LineKind::Tab, line);
-    }
-    if let Some(line) = table::dict_line(line) {
-        return Line::Dict(line);
     }
     other_text(line)
 }
@@ -176,6 +176,7 @@ fn line_of(told: Told, kind: LineKind, line: &str) -> Line<'_> {
     match told {
         Told::Record(record) => Line::Record(record, kind),
         Told::Unjudged(unjudged) => Line::Unjudged(unjudged, kind),
+        Told::Lost(number) => Line::Lost(number),
         Told::Broken(why) => Line::Part(line, Misread::new(BrokenKind::Text, why)),
     }
 }

@@ -147,8 +147,8 @@ impl Fields<'_> {
         Ok(Record {
             event: Event::Verdict,
             ..Record::new(Flow {
-                source: pod(self.source.as_deref()),
-                destination: pod(self.destination.as_deref()),
+                source: pod(self.source.as_deref()).into(),
+                destination: pod(self.destination.as_deref()).into(),
                 packet: self.packet()?,
                 source_port: self.source_port.as_deref().and_then(|port| port.parse().ok()),
                 outcome,
@@ -217,8 +217,8 @@ mod tests {
             pod: Some(pod.into()),
             ..Endpoint::default()
         };
-        assert_eq!(record.flow.source, end("shop", "cart-1"));
-        assert_eq!(record.flow.destination, end("data", "db-0"));
+        assert_eq!(*record.flow.source, end("shop", "cart-1"));
+        assert_eq!(*record.flow.destination, end("data", "db-0"));
         assert_eq!(record.flow.packet, Packet::Port(Transport::Tcp, 5432));
         assert_eq!(record.flow.source_port, Some(40312));
         assert_eq!(record.flow.outcome, Outcome::Denied(Denial::Default));
@@ -230,7 +230,7 @@ mod tests {
         let record = verdict(
             r#"Nov  3 10:00:00 node-1 cilium[7]: dport=53 level=debug verdict=DROPPED proto=17 dst-pod=kube-system/coredns-1 rule="ops/no \"dns\"" msg=policy-verdict src-pod="""#,
         );
-        assert_eq!(record.flow.source, Endpoint::default());
+        assert_eq!(*record.flow.source, Endpoint::default());
         assert_eq!(record.flow.destination.namespace.as_deref(), Some("kube-system"));
         assert_eq!(record.flow.outcome, Outcome::Denied(Denial::Rule));
         let named = ObjectName { namespace: Some("ops".into()), name: "no \"dns\"".into() };

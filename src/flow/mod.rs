@@ -9,6 +9,7 @@ mod envelope;
 mod gather;
 mod hubble;
 mod input;
+mod labels;
 mod line;
 mod logfmt;
 mod normal;
@@ -22,20 +23,21 @@ mod tally;
 mod text;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub use input::Input;
 pub use read::{Options, read};
 pub use reason::explain as explain_reason;
 pub use record::{Event, Origin, Record, Unjudged};
 pub use summary::{Broken, BrokenKind, BrokenLine, LineKind, Summary, Unreadable};
-pub use tally::{Distinct, Example, Keep, Span, Tally, follow, tally};
+pub use tally::{Distinct, Example, Keep, LeftOut, Span, Tally, follow, tally};
 
 use crate::label::Label;
 use crate::traffic::{Packet, Side};
 
 /// One end of a flow, as the record tells it. What a record does not say is
 /// absent; the inventory may fill it in later.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
     /// Labels of the identity, sorted. Policy sees these and nothing else.
     pub labels: Vec<Label>,
@@ -126,10 +128,10 @@ pub enum Request {
 /// What one record tells of one packet or request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Flow {
-    /// The end that opened the connection.
-    pub source: Endpoint,
+    /// The end that opened the connection. Many flows share one.
+    pub source: Arc<Endpoint>,
     /// The end that was called.
-    pub destination: Endpoint,
+    pub destination: Arc<Endpoint>,
     /// Protocol and destination port, or ICMP type.
     pub packet: Packet,
     /// The source's port: needed to tell replies, never for a rule.

@@ -24,21 +24,17 @@ impl Tally {
     ///
     /// Whatever `out` answers.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut rows: Vec<String> = self.counted().map(|distinct| text(&Row::of(&distinct))).collect();
-        rows.par_sort_unstable();
-        for row in rows {
-            writeln!(out, "{row}")?;
+        for some in self.counted() {
+            let rows =
+                |some: &[Distinct]| some.iter().map(|distinct| text(&Row::of(distinct)) + "\n").collect();
+            let texts: Vec<String> = some.par_chunks(256).map(rows).collect();
+            texts.iter().try_for_each(|text| out.write_all(text.as_bytes()))?;
         }
         for (ip, name, span) in self.answers() {
             writeln!(out, "{}", answer(ip, name, span))?;
         }
         Ok(())
     }
-}
-
-/// The flow as Hubble's JSON: the same text for the same flow.
-pub(super) fn flow_text(flow: &Flow) -> String {
-    text(&FlowRow::of(flow))
 }
 
 /// Rows hold nothing that cannot be written as JSON.
@@ -56,7 +52,7 @@ fn answer(ip: IpAddr, name: &str, span: Option<(Timestamp, Timestamp)>) -> Strin
 }
 
 #[derive(Serialize)]
-struct Row<F> {
+struct Row<'a, F> {
     flow: F,
     count: u64,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if_some")]
@@ -64,18 +60,18 @@ struct Row<F> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown_if_some")]
     last_seen: Option<Timestamp>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    examples: Vec<ExampleRow>,
+    examples: Vec<ExampleRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct ExampleRow {
-    input: String,
+struct ExampleRow<'a> {
+    input: &'a str,
     line: u64,
 }
 
-impl<'a> Row<FlowRow<'a>> {
+impl<'a> Row<'a, FlowRow<'a>> {
     fn of(distinct: &'a Distinct) -> Self {
-        let example = |example: &Example| ExampleRow { input: example.input.clone(), line: example.line };
+        let example = |example: &'a Example| ExampleRow { input: &example.input, line: example.line };
         let (first_seen, last_seen) = distinct.span.unzip();
         Self {
             flow: FlowRow::of(&distinct.flow),

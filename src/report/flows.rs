@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 
 use super::visible::visible;
-use crate::flow::Summary;
+use crate::flow::{LineKind, Summary};
+
+const AGENTS_LOG_NO_DROPS: &str = "help: agents do not log what policy drops; take `hubble observe -o jsonpb`, or the files of \
+     Hubble's exporter";
 
 /// Tells which inputs and lines could not be read and how many events were
 /// lost. Says nothing when all is well.
@@ -39,7 +42,11 @@ pub fn tell_summary(summary: &Summary, inputs: &[String], out: &mut dyn Write) -
     }
     let nothing = summary.records == 0 && summary.unreadable.is_empty();
     if nothing {
-        writeln!(out, "warning: there is no flow in {}", visible(&inputs.join(", ")))?;
+        let half = if summary.unfinished > 0 { ", only the beginning of a record" } else { "" };
+        writeln!(out, "warning: there is no flow in {}{half}", visible(&inputs.join(", ")))?;
+        if summary.lines.contains_key(&LineKind::AgentLog) {
+            writeln!(out, "{AGENTS_LOG_NO_DROPS}")?;
+        }
     }
     Ok(())
 }

@@ -172,8 +172,8 @@ impl Endpoints {
     fn distinct(&self, call: &Call, judgement: Judgement) -> Distinct {
         let dropped = Side::BOTH.into_iter().find(|&side| !judgement.on(side).passes());
         let flow = Flow {
-            source: self.0[&call.from].clone(),
-            destination: self.0[&call.to].clone(),
+            source: self.0[&call.from].clone().into(),
+            destination: self.0[&call.to].clone().into(),
             packet: call.packet,
             source_port: Some(40_000),
             outcome: if dropped.is_some() { Outcome::Denied(Denial::Default) } else { Outcome::Forwarded },

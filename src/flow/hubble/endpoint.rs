@@ -6,9 +6,8 @@ use super::familiar;
 use super::reference::{Reference, boxed};
 use super::scan::for_each;
 use super::value::{Number, Text};
-use crate::flow::Endpoint;
 use crate::flow::record::Refused;
-use crate::label::Label;
+use crate::flow::{Endpoint, labels};
 
 #[derive(Deserialize, Default)]
 struct RawEndpoint<'a> {
@@ -38,15 +37,13 @@ pub(super) fn is_local(endpoint: &str) -> bool {
 /// An endpoint without which its labels would be lost unseen.
 fn read([raw, ip, names, service]: [&str; 4]) -> Result<Endpoint, Refused> {
     let raw = match raw.starts_with('{') {
-        true => serde_json::from_str::<RawEndpoint<'_>>(raw)
-            .map_err(|error| Refused::Broken(format!("an end of the flow cannot be read: {error}")))?,
+        true => serde_json::from_str::<RawEndpoint<'_>>(raw).map_err(|error| {
+            Refused::Broken(format!("an end of the flow cannot be read: {}", words(&error)))
+        })?,
         false => RawEndpoint::default(),
     };
-    let mut labels: Vec<Label> = raw.labels.iter().flatten().map(|label| Label::parse(label)).collect();
-    labels.sort();
-    labels.dedup();
     Ok(Endpoint {
-        labels,
+        labels: labels::read(raw.labels.iter().flatten().map(|label| &**label)),
         identity: raw.identity.and_then(|n| u32::try_from(n.0).ok()).filter(|&n| n != 0),
         namespace: boxed(raw.namespace),
         pod: boxed(raw.pod_name),
@@ -55,6 +52,12 @@ fn read([raw, ip, names, service]: [&str; 4]) -> Result<Endpoint, Refused> {
         names: dns_names(names),
         service: parse::<Reference<'_>>(service).and_then(Reference::object_name),
     })
+}
+
+/// What is wrong, without a place: that of the end, not of the line, would mislead.
+fn words(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    words.split_once(" at line ").map_or(words.clone(), |(words, _)| words.to_owned())
 }
 
 /// Reads one end from its endpoint, address, names and Service.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::endpoint::read_end;
 use super::judge;
 use super::layer4::Layer4;
+use super::layer7::Layer7;
 use super::reference::Reference;
 use super::scan::{Entries, NotJson, for_each};
 use super::value::{Word, number, text_of, timestamp, word};
@@ -236,8 +237,8 @@ impl<'a> Fields<'a> {
             event,
             answers: self.answers(),
             ..Record::new(Flow {
-                source,
-                destination,
+                source: source.into(),
+                destination: destination.into(),
                 packet,
                 source_port,
                 side,
@@ -249,15 +250,15 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The request that a proxy looked at.
+    /// The request that a proxy looked at; a field mask may have taken away what it was.
     pub(crate) fn request(&self) -> Option<Request> {
-        let is_seen_by_proxy = |_: &&str| self.event() == Event::Proxy;
-        self.l7.filter(is_seen_by_proxy).map(|raw| judge::Layer7::read(raw).request())
+        let request = || self.l7.map_or(Request::Other, |raw| Layer7::read(raw).request());
+        (self.event() == Event::Proxy).then(request)
     }
 
     /// The addresses that a DNS answer in the record gives, each with the name.
     pub(crate) fn answers(&self) -> Vec<(IpAddr, Box<str>)> {
-        self.l7.map_or_else(Vec::new, |raw| judge::Layer7::read(raw).answers())
+        self.l7.map_or_else(Vec::new, |raw| Layer7::read(raw).answers())
     }
 
     /// The numbers of source and destination, where both are known to be readable by them.

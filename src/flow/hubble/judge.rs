@@ -1,13 +1,10 @@
 //! What a Hubble record says of policy: `flow-formats.md` 7, "is it a denial?".
 
-use std::net::IpAddr;
-
-use serde::Deserialize;
-
-use super::value::{Text, Word, unescaped};
+use super::layer7::Layer7;
+use super::value::{Word, unescaped};
 use super::{Fields, endpoint};
 use crate::flow::record::{Event, Unjudged};
-use crate::flow::{Denial, Outcome, Request, reason};
+use crate::flow::{Denial, Outcome, reason};
 use crate::traffic::Side;
 
 const VERDICTS: [&str; 8] =
@@ -123,63 +120,5 @@ impl Fields<'_> {
             (false, true) => Some(Side::Ingress),
             _ => None,
         }
-    }
-}
-
-/// `l7`: a request or a response that a proxy saw (`flow-formats.md` 1.6).
-#[derive(Deserialize, Default)]
-pub(crate) struct Layer7<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    http: Option<Http<'a>>,
-    #[serde(borrow)]
-    dns: Option<Dns<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Http<'a> {
-    #[serde(borrow)]
-    method: Option<Text<'a>>,
-    #[serde(borrow)]
-    url: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Dns<'a> {
-    #[serde(borrow)]
-    query: Option<Text<'a>>,
-    #[serde(borrow)]
-    ips: Option<Vec<Text<'a>>>,
-}
-
-impl<'a> Layer7<'a> {
-    /// Reads the object; what does not fit is taken as empty.
-    pub(crate) fn read(raw: &'a str) -> Self {
-        serde_json::from_str(raw).unwrap_or_default()
-    }
-
-    /// Whether it is the answer, not the question.
-    pub(crate) fn is_response(&self) -> bool {
-        self.kind.as_deref().is_some_and(|kind| kind == "RESPONSE")
-    }
-
-    /// What was asked.
-    pub(crate) fn request(&self) -> Request {
-        if let Some(http) = &self.http {
-            let url = http.url.as_deref().unwrap_or_default();
-            Request::http(http.method.as_deref().unwrap_or_default(), url)
-        } else if let Some(dns) = &self.dns {
-            Request::dns(dns.query.as_deref().unwrap_or_default())
-        } else {
-            Request::Other
-        }
-    }
-
-    /// The addresses that a DNS answer gives, each with the name that was asked for.
-    pub(crate) fn answers(&self) -> Vec<(IpAddr, Box<str>)> {
-        let Some(Dns { query: Some(query), ips: Some(ips) }) = &self.dns else { return Vec::new() };
-        let name = query.trim_end_matches('.');
-        ips.iter().filter_map(|ip| Some((ip.parse().ok()?, name.into()))).collect()
     }
 }

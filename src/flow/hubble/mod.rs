@@ -10,6 +10,7 @@ mod familiar;
 mod fields;
 mod judge;
 mod layer4;
+mod layer7;
 mod reference;
 mod scan;
 mod value;
@@ -19,6 +20,7 @@ use serde::de::{Error as _, IgnoredAny};
 
 pub(crate) use self::endpoint::{number_of_end, read_end};
 pub(crate) use self::fields::Fields;
+pub(crate) use self::layer7::{Dns, Http, request};
 pub(crate) use self::reference::Reference;
 use self::scan::{Entries, NotJson, for_each};
 pub(crate) use self::value::{Number, Text, Word};
@@ -116,7 +118,7 @@ impl<'a> Message<'a> {
         let examples: Vec<Example> = examples
             .into_iter()
             .filter(|example| example.line.0 != 0)
-            .map(|example| Example { input: example.input, line: example.line.0 })
+            .map(|example| Example { input: example.input.into(), line: example.line.0 })
             .collect();
         (!examples.is_empty()).then_some(examples)
     }

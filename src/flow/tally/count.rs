@@ -1,7 +1,7 @@
 //! Counting: from a record, a row or a digested message to its entry in the tally.
 
-use std::borrow::Cow;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
@@ -75,7 +75,7 @@ impl Tally {
     }
 
     fn between(&mut self, flow: &Flow) -> Between {
-        [&flow.source, &flow.destination].map(|end| self.ends.id(Cow::Borrowed(end)))
+        [&flow.source, &flow.destination].map(|end| self.ends.id(Arc::clone(end)))
     }
 
     /// Counts a Hubble message.
@@ -108,14 +108,19 @@ impl Tally {
     fn count(&mut self, between: Between, seen: &Seen) -> Option<usize> {
         let passed = seen.outcome == Outcome::Forwarded;
         let proves_nothing = passed && (seen.reply || seen.event == Event::TraceBeforePolicy);
-        if proves_nothing || self.is_too_old(seen.span) {
+        if proves_nothing {
+            return None;
+        }
+        if self.is_too_old(seen.span) {
+            self.too_old += 1;
             return None;
         }
         let has_twin = matches!(seen.outcome, Outcome::Denied(denial) if denial != Denial::Request);
         let entry = self.entry(between, seen);
         if let Some(packet) = seen.packet_number.filter(|_| has_twin && seen.weight == 1) {
             let time = seen.span.map(|(time, _)| time);
-            if let Some(twin) = self.twins.meet(packet, seen.event, time, entry) {
+            let stated = seen.outcome != Outcome::Denied(Denial::Unstated);
+            if let Some(twin) = self.twins.meet(packet, seen.event, time, stated, entry) {
                 return self.count_twin(seen, entry, twin);
             }
         }
@@ -132,8 +137,8 @@ impl Tally {
         self.kept += usize::from(before < enough && counted.count >= enough);
     }
 
-    /// The second record of a packet: where it knows better whose policy it
-    /// was, the packet moves to its entry.
+    /// The second record of a packet: where it knows better, the packet moves
+    /// to its entry.
     fn count_twin(&mut self, seen: &Seen, entry: usize, twin: Twin) -> Option<usize> {
         if twin.entry == entry {
             self.entries[entry].see(seen);
@@ -201,9 +206,9 @@ impl Tally {
     }
 
     pub(super) fn input_number(&mut self, name: &str) -> u32 {
-        let known = self.inputs.iter().position(|known| known == name);
+        let known = self.inputs.iter().position(|known| **known == *name);
         let number = known.unwrap_or_else(|| {
-            self.inputs.push(name.to_owned());
+            self.inputs.push(name.into());
             self.inputs.len() - 1
         });
         number as u32

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
@@ -19,6 +20,13 @@ const CACHED_TEXTS: usize = 8192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct EndId(u32);
 
+impl EndId {
+    /// Its place among all ends.
+    pub(super) fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What finds the text that an end is written as: its hash and the lengths of its parts.
 pub(super) type TextKey = (u64, [usize; 4]);
 
@@ -26,7 +34,7 @@ pub(super) type TextKey = (u64, [usize; 4]);
 #[derive(Default)]
 pub(crate) struct Ends {
     /// The first endpoint of each class, as an example of it.
-    examples: Vec<Endpoint>,
+    examples: Vec<Arc<Endpoint>>,
     /// By the hash of what tells an end from others, or the next number that is free.
     by_class: FxHashMap<u64, EndId>,
     by_text: FxHashMap<TextKey, (Box<str>, EndId)>,
@@ -34,7 +42,7 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// The end that an endpoint belongs to.
-    pub(crate) fn id(&mut self, endpoint: Cow<'_, Endpoint>) -> EndId {
+    pub(crate) fn id(&mut self, endpoint: Arc<Endpoint>) -> EndId {
         let class = class(&endpoint);
         let mut hash = FxBuildHasher.hash_one(&class);
         while let Some(&id) = self.by_class.get(&hash) {
@@ -45,7 +53,7 @@ impl Ends {
         }
         let id = EndId(u32::try_from(self.examples.len()).unwrap_or(u32::MAX));
         self.by_class.insert(hash, id);
-        self.examples.push(endpoint.into_owned());
+        self.examples.push(endpoint);
         id
     }
 
@@ -68,7 +76,7 @@ impl Ends {
         {
             return *id;
         }
-        let id = self.id(Cow::Owned(read().unwrap_or_default()));
+        let id = self.id(read().unwrap_or_default().into());
         if self.by_text.len() >= CACHED_TEXTS {
             self.by_text.clear();
         }
@@ -77,12 +85,12 @@ impl Ends {
     }
 
     /// The first endpoint that was seen of an end.
-    pub(crate) fn example(&self, id: EndId) -> &Endpoint {
-        &self.examples[id.0 as usize]
+    pub(crate) fn example(&self, id: EndId) -> &Arc<Endpoint> {
+        &self.examples[id.number()]
     }
 
     /// The examples of all ends.
-    pub(crate) fn examples(&self) -> &[Endpoint] {
+    pub(crate) fn examples(&self) -> &[Arc<Endpoint>] {
         &self.examples
     }
 }
@@ -190,19 +198,19 @@ mod tests {
     #[test]
     fn pods_with_the_same_labels_are_one_end() {
         let mut ends = Ends::default();
-        let first = ends.id(Cow::Owned(pod("web-1", [10, 0, 0, 1])));
-        assert_eq!(ends.id(Cow::Owned(pod("web-2", [10, 0, 0, 2]))), first);
+        let first = ends.id(pod("web-1", [10, 0, 0, 1]).into());
+        assert_eq!(ends.id(pod("web-2", [10, 0, 0, 2]).into()), first);
         assert_eq!(ends.example(first).pod.as_deref(), Some("web-1"));
     }
 
     #[test]
     fn addresses_outside_are_apart_by_name_else_by_address() {
         let mut ends = Ends::default();
-        let bare = ends.id(Cow::Owned(outside([192, 0, 2, 1], &[])));
-        assert_ne!(ends.id(Cow::Owned(outside([192, 0, 2, 2], &[]))), bare);
-        let named = ends.id(Cow::Owned(outside([192, 0, 2, 1], &["a.example"])));
+        let bare = ends.id(outside([192, 0, 2, 1], &[]).into());
+        assert_ne!(ends.id(outside([192, 0, 2, 2], &[]).into()), bare);
+        let named = ends.id(outside([192, 0, 2, 1], &["a.example"]).into());
         assert_ne!(named, bare);
-        assert_eq!(ends.id(Cow::Owned(outside([192, 0, 2, 2], &["a.example"]))), named);
+        assert_eq!(ends.id(outside([192, 0, 2, 2], &["a.example"]).into()), named);
     }
 
     #[test]

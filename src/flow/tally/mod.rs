@@ -5,7 +5,9 @@ mod count;
 mod digest;
 mod ends;
 mod follow;
+mod keep;
 mod names;
+mod order;
 mod repeats;
 #[cfg(test)]
 mod tests;
@@ -13,6 +15,7 @@ mod tests;
 use std::cmp::Reverse;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -20,11 +23,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::ends::{EndId, Ends};
 pub use self::follow::follow;
+pub use self::keep::{Keep, LeftOut};
 use self::names::{Answers, Identities};
+use self::order::{Order, Place};
 use self::repeats::{Twins, Uuids};
 use super::input::Input;
 use super::read::{Options, read_into};
-use super::{Endpoint, Flow, ObjectName, Outcome, Record, Request, Summary, normal};
+use super::{Endpoint, Flow, ObjectName, Outcome, Record, Request, Summary};
 use crate::traffic::{Packet, Side};
 
 /// First and last time of something.
@@ -33,24 +38,14 @@ pub type Span = (Timestamp, Timestamp);
 /// How many examples are kept of one distinct flow.
 const EXAMPLES: usize = 3;
 
-/// Which flows are wanted.
-#[derive(Debug, Clone, Default)]
-pub struct Keep {
-    /// Records before this time are passed over; those without a time are kept.
-    pub since: Option<Timestamp>,
-    /// Distinct flows seen less often are passed over.
-    pub min_count: u64,
-    /// Flows of which neither end is in this namespace are passed over.
-    pub namespace: Option<String>,
-    /// Flows that passed only because policy was in audit mode are wanted too.
-    pub include_audit: bool,
-}
+/// How many distinct flows are made ready for writing at a time.
+const AT_A_TIME: usize = 8192;
 
 /// Where a flow was seen: the name of the input, and the line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Example {
     /// The input as it was named when the record itself was read.
-    pub input: String,
+    pub input: Arc<str>,
     /// The line, from 1.
     pub line: u64,
 }
@@ -103,8 +98,10 @@ pub struct Tally {
     pub summary: Summary,
     /// Records that were passed over because their uuid was there already.
     pub repeated: u64,
+    /// Records that were passed over because of their time.
+    too_old: u64,
     /// The names of inputs, those of examples included.
-    inputs: Vec<String>,
+    inputs: Vec<Arc<str>>,
     /// The input that is being read, by its place in `inputs`.
     current: u32,
     ends: Ends,
@@ -153,11 +150,6 @@ impl Tally {
         Self { keep, ..Self::default() }
     }
 
-    /// How many distinct flows there are, before any are passed over.
-    pub fn distinct_count(&self) -> usize {
-        self.entries.len()
-    }
-
     /// How many distinct flows were seen often enough to be kept.
     pub(crate) fn kept_count(&self) -> usize {
         self.kept
@@ -174,18 +166,18 @@ impl Tally {
     pub fn merge(&mut self, other: &Tally) {
         for entry in &other.entries {
             let examples: Vec<Example> = other.examples(entry).collect();
-            self.add_row(&other.flow(entry), entry.count, entry.span, &examples);
+            self.add_row(&other.flow(entry, other.ends.examples()), entry.count, entry.span, &examples);
         }
         for (ip, name, span) in other.answers.iter() {
             self.answers.add(ip, name, span);
         }
     }
 
-    /// An entry as it was counted.
-    fn flow(&self, entry: &Entry) -> Flow {
+    /// An entry as it was counted, between ends that are known as `ends` has them.
+    fn flow(&self, entry: &Entry, ends: &[Arc<Endpoint>]) -> Flow {
         Flow {
-            source: self.ends.example(entry.key.source).clone(),
-            destination: self.ends.example(entry.key.destination).clone(),
+            source: Arc::clone(&ends[entry.key.source.number()]),
+            destination: Arc::clone(&ends[entry.key.destination.number()]),
             packet: entry.packet,
             source_port: entry.source_port,
             outcome: self.outcomes.get(entry.key.outcome).clone(),
@@ -203,29 +195,39 @@ impl Tally {
         })
     }
 
-    /// The distinct flows as they were counted: what is written as normalised rows.
-    pub(super) fn counted(&self) -> impl ParallelIterator<Item = Distinct> {
-        self.wanted().map(|(_, distinct)| distinct)
+    /// The entries that are wanted, in order.
+    fn wanted<K: Ord + Send>(&self, key: impl Fn(&Entry, Place) -> K + Sync) -> Vec<&Entry> {
+        let order = Order::of(self);
+        let is_wanted = |entry: &&Entry| entry.count > 0 && self.why_left_out(entry).is_none();
+        let mut wanted: Vec<(K, &Entry)> = self
+            .entries
+            .par_iter()
+            .filter(is_wanted)
+            .map(|entry| (key(entry, order.place(entry)), entry))
+            .collect();
+        wanted.par_sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        wanted.into_iter().map(|(_, entry)| entry).collect()
     }
 
-    fn wanted(&self) -> impl ParallelIterator<Item = (&Entry, Distinct)> {
-        self.entries.par_iter().filter(|entry| entry.count >= self.keep.min_count.max(1)).filter_map(
-            |entry| {
-                let flow = self.flow(entry);
-                let audit = flow.outcome != Outcome::Audited || self.keep.include_audit;
-                let wanted = |end: &Endpoint| end.namespace() == self.keep.namespace.as_deref();
-                let namespace =
-                    self.keep.namespace.is_none() || wanted(&flow.source) || wanted(&flow.destination);
-                let distinct = Distinct {
-                    count: entry.count,
-                    span: entry.span,
-                    examples: self.examples(entry).collect(),
-                    ambiguous_names: false,
-                    flow,
-                };
-                (audit && namespace).then_some((entry, distinct))
-            },
-        )
+    /// The distinct flows as they were counted, in order and some at a time:
+    /// what is written as normalised rows.
+    pub(super) fn counted(&self) -> impl Iterator<Item = Vec<Distinct>> {
+        let mut wanted = self.wanted(|_, place| place).into_iter();
+        std::iter::from_fn(move || {
+            let some: Vec<&Entry> = wanted.by_ref().take(AT_A_TIME).collect();
+            let distinct = |entry: &&Entry| self.distinct_of(entry, self.ends.examples());
+            (!some.is_empty()).then(|| some.par_iter().map(distinct).collect())
+        })
+    }
+
+    fn distinct_of(&self, entry: &Entry, ends: &[Arc<Endpoint>]) -> Distinct {
+        Distinct {
+            flow: self.flow(entry, ends),
+            count: entry.count,
+            span: entry.span,
+            examples: self.examples(entry).collect(),
+            ambiguous_names: false,
+        }
     }
 
     /// The names that DNS answers gave, by address: what is written beside the rows.
@@ -237,25 +239,34 @@ impl Tally {
     /// records say: names of addresses by DNS answers, labels by identity,
     /// replies by the connection that they answer.
     pub fn distinct(&self) -> Vec<Distinct> {
-        let identities = Identities::of(self.ends.examples());
         let openings = self.openings();
-        let complete = |(entry, mut distinct): (&Entry, Distinct)| {
-            distinct.flow.reply |= entry.opening().is_some_and(|opening| openings.contains(&opening));
+        let ends = self.ends_with_labels();
+        let complete = |entry: &&Entry| {
+            let mut distinct = self.distinct_of(entry, &ends);
+            let flow = &mut distinct.flow;
+            flow.reply |= entry.opening().is_some_and(|opening| openings.contains(&opening));
             let last = distinct.span.map(|(_, last)| last);
-            for end in [&mut distinct.flow.source, &mut distinct.flow.destination] {
-                if let Some(labels) = identities.labels(end) {
-                    end.labels = labels.to_vec();
-                }
-                if let Some(ip) = end.bare_address() {
-                    end.names = self.answers.names(ip, last);
-                    distinct.ambiguous_names |= end.names.len() > 1;
+            for end in [&mut flow.source, &mut flow.destination] {
+                let names = end.bare_address().map_or_else(Vec::new, |ip| self.answers.names(ip, last));
+                distinct.ambiguous_names |= names.len() > 1;
+                if !names.is_empty() {
+                    Arc::make_mut(end).names = names;
                 }
             }
             distinct
         };
-        let mut all: Vec<Distinct> = self.wanted().map(complete).collect();
-        all.par_sort_by_cached_key(|distinct| (Reverse(distinct.count), normal::flow_text(&distinct.flow)));
-        all
+        let wanted = self.wanted(|entry, place| (Reverse(entry.count), place));
+        wanted.par_iter().map(complete).collect()
+    }
+
+    /// All ends, those without labels with the labels of their identity.
+    fn ends_with_labels(&self) -> Vec<Arc<Endpoint>> {
+        let identities = Identities::of(self.ends.examples().iter().map(AsRef::as_ref));
+        let complete = |end: &Arc<Endpoint>| match identities.labels(end) {
+            Some(labels) => Arc::new(Endpoint { labels: labels.to_vec(), ..Endpoint::clone(end) }),
+            None => Arc::clone(end),
+        };
+        self.ends.examples().iter().map(complete).collect()
     }
 
     /// The flows that passed: who called whom on which port.

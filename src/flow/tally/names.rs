@@ -59,7 +59,7 @@ pub(super) fn join(a: Option<Span>, b: Option<Span>) -> Option<Span> {
 pub(super) struct Identities<'a>(BTreeMap<u32, Option<&'a [Label]>>);
 
 impl<'a> Identities<'a> {
-    pub(super) fn of(ends: &'a [Endpoint]) -> Self {
+    pub(super) fn of(ends: impl IntoIterator<Item = &'a Endpoint>) -> Self {
         let mut known: BTreeMap<u32, Option<&[Label]>> = BTreeMap::new();
         for end in ends {
             let Some(identity) = end.identity.filter(|n| (FIRST_CLUSTER_WIDE..FIRST_LOCAL).contains(n))

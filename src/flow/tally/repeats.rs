@@ -1,6 +1,8 @@
 //! What was counted already: the same record given twice, and the two records
 //! that Cilium writes of one denied packet (`flow-formats.md` 6.2).
 
+use std::cmp::Ordering;
+
 use jiff::{SignedDuration, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -41,6 +43,8 @@ impl Uuids {
 struct Open {
     time: Option<Timestamp>,
     event: Event,
+    /// The record says why.
+    stated: bool,
     entry: usize,
     /// Packets with the same ends and ports, seen by records of the same kind.
     packets: u32,
@@ -57,22 +61,24 @@ pub(super) struct Twins {
 pub(super) struct Twin {
     /// Where the first record was counted.
     pub(super) entry: usize,
-    /// The second record knows better whose policy it was.
+    /// The second record knows better why, or whose policy it was.
     pub(super) better: bool,
 }
 
 impl Twins {
     /// Looks for the other record of a packet, and remembers this one if there is none.
-    /// `packet` stands for its ends and ports; `entry` is where this record belongs.
+    /// `packet` stands for its ends and ports; `stated` tells whether this record says
+    /// why, as a verdict under a field mask may not; `entry` is where it belongs.
     pub(super) fn meet(
         &mut self,
         packet: u64,
         event: Event,
         time: Option<Timestamp>,
+        stated: bool,
         entry: usize,
     ) -> Option<Twin> {
         let known = self.young.remove(&packet).or_else(|| self.old.remove(&packet));
-        let open = Open { time, event, entry, packets: 1 };
+        let open = Open { time, event, stated, entry, packets: 1 };
         let Some(before) = known.filter(|before| near(before.time, time)) else {
             self.remember(packet, open);
             return None;
@@ -84,7 +90,12 @@ impl Twins {
         if before.packets > 1 {
             self.remember(packet, Open { packets: before.packets - 1, ..before });
         }
-        Some(Twin { entry: before.entry, better: event == Event::Verdict })
+        let better = match stated.cmp(&before.stated) {
+            Ordering::Less => false,
+            Ordering::Equal => event == Event::Verdict,
+            Ordering::Greater => true,
+        };
+        Some(Twin { entry: before.entry, better })
     }
 
     fn remember(&mut self, packet: u64, open: Open) {
@@ -121,31 +132,40 @@ mod tests {
     #[test]
     fn a_verdict_and_the_drop_that_follows_are_one_packet() {
         let mut twins = Twins::default();
-        assert!(twins.meet(1, Event::Verdict, at(0), 0).is_none());
-        assert!(twins.meet(1, Event::Drop, at(12), 0).is_some());
-        assert!(twins.meet(1, Event::Drop, at(20), 0).is_none(), "a pair has two records");
+        assert!(twins.meet(1, Event::Verdict, at(0), true, 0).is_none());
+        assert!(twins.meet(1, Event::Drop, at(12), true, 0).is_some());
+        assert!(twins.meet(1, Event::Drop, at(20), true, 0).is_none(), "a pair has two records");
+    }
+
+    #[test]
+    fn the_record_that_says_why_is_the_better_one() {
+        let mut twins = Twins::default();
+        assert!(twins.meet(1, Event::Verdict, at(0), false, 0).is_none());
+        assert!(twins.meet(1, Event::Drop, at(12), true, 1).is_some_and(|twin| twin.better));
+        assert!(twins.meet(1, Event::Drop, at(2_000_000), true, 1).is_none());
+        assert!(twins.meet(1, Event::Verdict, at(2_000_012), false, 0).is_some_and(|twin| !twin.better));
     }
 
     #[test]
     fn a_retry_is_another_packet() {
         let mut twins = Twins::default();
-        twins.meet(1, Event::Verdict, at(0), 0);
-        assert!(twins.meet(1, Event::Drop, at(1_000_000), 0).is_none());
+        twins.meet(1, Event::Verdict, at(0), true, 0);
+        assert!(twins.meet(1, Event::Drop, at(1_000_000), true, 0).is_none());
     }
 
     #[test]
     fn two_packets_at_once_make_two_pairs() {
         let mut twins = Twins::default();
         let events = [Event::Verdict, Event::Verdict, Event::Drop, Event::Drop];
-        let met = events.map(|event| twins.meet(1, event, at(0), 0).is_some());
+        let met = events.map(|event| twins.meet(1, event, at(0), true, 0).is_some());
         assert_eq!(met, [false, false, true, true]);
     }
 
     #[test]
     fn records_of_unknown_kind_at_one_time_are_a_pair() {
         let mut twins = Twins::default();
-        assert!(twins.meet(1, Event::Unstated, at(0), 0).is_none());
-        assert!(twins.meet(1, Event::Unstated, at(900), 0).is_some());
+        assert!(twins.meet(1, Event::Unstated, at(0), true, 0).is_none());
+        assert!(twins.meet(1, Event::Unstated, at(900), true, 0).is_some());
     }
 
     #[test]

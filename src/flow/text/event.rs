@@ -66,8 +66,8 @@ pub(crate) fn read_message(message: &str, object: &Object<'_>, time: Option<Time
         time,
         event: Event::Drop,
         ..Record::new(Flow {
-            source,
-            destination,
+            source: source.into(),
+            destination: destination.into(),
             packet,
             source_port: None,
             outcome: reason::outcome(&part("reason").to_ascii_uppercase()),

@@ -20,6 +20,8 @@ pub(super) enum Told {
     Record(Box<Record>),
     /// Something that says nothing of policy.
     Unjudged(Unjudged),
+    /// Events that were lost, by their number.
+    Lost(u64),
     /// The format is plain, but a part of it makes no sense.
     Broken(String),
 }

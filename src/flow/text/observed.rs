@@ -44,8 +44,8 @@ impl Observed<'_> {
             event,
             answers: dns_answer(self.summary),
             ..Record::new(Flow {
-                source: self.source.end,
-                destination: self.destination.end,
+                source: self.source.end.into(),
+                destination: self.destination.end.into(),
                 packet,
                 source_port,
                 outcome,

@@ -122,6 +122,9 @@ pub(crate) struct Dict {
 
 const KEYS: [&str; 7] = ["TIMESTAMP", "NODE", "SOURCE", "DESTINATION", "TYPE", "VERDICT", "SUMMARY"];
 
+/// Keys of dictionaries about nodes and agents, which are passed over.
+const OTHER_KEYS: [&str; 4] = ["STATE", "NODES", "MESSAGE", "DETAILS"];
+
 /// What a line of a dictionary is.
 pub(crate) enum DictLine<'a> {
     /// A value; the key by its place.
@@ -136,7 +139,7 @@ pub(crate) fn dict_line(line: &str) -> Option<DictLine<'_>> {
         return Some(DictLine::Separator);
     }
     let (key, value) = line.split_once(':')?;
-    let at = KEYS.iter().position(|&known| known == key)?;
+    let at = KEYS.iter().chain(&OTHER_KEYS).position(|&known| known == key)?;
     (value.is_empty() || value.starts_with(' ')).then(|| DictLine::Value(at, value.trim()))
 }
 
@@ -160,6 +163,10 @@ impl Dict {
     pub(crate) fn finish(&mut self, clock: Clock) -> Option<Told> {
         let Self { values: [time, _, source, destination, kind, verdict, summary], filled } =
             std::mem::take(self);
+        if kind == "EVENTS LOST" {
+            let number = summary.rsplit(' ').next().and_then(|word| word.parse().ok());
+            return Some(Told::Lost(number.unwrap_or(1)));
+        }
         if !filled || destination.is_empty() {
             return None;
         }
@@ -212,12 +219,15 @@ mod tests {
 
     #[test]
     fn a_dictionary_becomes_a_record_when_the_next_begins() {
-        let text = "TIMESTAMP: May  4 10:00:00.001\nSOURCE: [2001:db8::1]:40000\nDESTINATION: 192.0.2.1:53\nTYPE: Policy denied\nVERDICT: DROPPED\nSUMMARY: UDP\n------------\nTYPE: EVENTS LOST";
+        let text = "TIMESTAMP: May  4 10:00:00.001\nSOURCE: [2001:db8::1]:40000\nDESTINATION: 192.0.2.1:53\nTYPE: Policy denied\nVERDICT: DROPPED\nSUMMARY: UDP\n------------\nTYPE: EVENTS LOST\nSUMMARY: CPU(1) - 4\n------------\nSTATE: NODE_ERROR\nNODES: n1";
         let mut dict = Dict::default();
         let told: Vec<Told> =
             text.lines().filter_map(|line| dict.take(&dict_line(line).unwrap(), clock())).collect();
-        assert_eq!(told.len(), 1);
-        assert_eq!(record(told.into_iter().next()).flow.packet, Packet::Port(Transport::Udp, 53));
-        assert!(dict.finish(clock()).is_none(), "lost events are no flow");
+        assert!(matches!(told.get(1), Some(Told::Lost(4))));
+        assert_eq!(
+            (told.len(), record(told.into_iter().next()).flow.packet),
+            (2, Packet::Port(Transport::Udp, 53))
+        );
+        assert!(dict.finish(clock()).is_none(), "the state of nodes is no flow");
     }
 }
