@@ -8,7 +8,7 @@ use clap::Args;
 use super::Streams;
 use super::config::{Config, ConfigError};
 use crate::engine::{self, Enforcement};
-use crate::flow::Input;
+use crate::flow::{self, Flow, Input};
 use crate::gitops::{self, FaultKind};
 use crate::load::{self, Naming, Problem};
 use crate::model::{Inference, Model, Settings, parse_all};
@@ -32,7 +32,7 @@ pub(super) struct TreeArguments {
     /// `policy-enforcement` of the agents: default, always or never [default: default]
     #[arg(long, value_name = "MODE")]
     pub enforcement: Option<Enforcement>,
-    /// The name of the local cluster [default: default]
+    /// The name of the local cluster [default: what the flows say, else default]
     #[arg(long, value_name = "NAME")]
     pub cluster_name: Option<String>,
     /// The namespace of policies that name none [default: default]
@@ -140,6 +140,32 @@ impl Setup<'_> {
             enforcement: typed.enforcement.or(config.enforcement().ok().flatten()).unwrap_or_default(),
             cluster: typed.cluster_name.clone().or(config.cluster_name.clone()).unwrap_or_else(default),
         }
+    }
+
+    /// How the cluster is set up, as far as its log can tell: its name is what
+    /// the flows say it is, where nobody said it. Tells of it.
+    ///
+    /// # Errors
+    /// When the stream cannot be written.
+    pub(super) fn engine_options_for<'f>(
+        &self,
+        flows: impl IntoIterator<Item = &'f Flow>,
+        streams: &mut Streams<'_>,
+    ) -> io::Result<engine::Options> {
+        let options = self.engine_options();
+        let told = if self.says_cluster() { None } else { flow::local_cluster(flows) };
+        let Some(cluster) = told.filter(|told| *told != options.cluster) else { return Ok(options) };
+        writeln!(
+            streams.err,
+            "note: the flows were decided in cluster {0}, so {0} is taken for the name of the local one; --cluster-name names another",
+            visible(cluster)
+        )?;
+        Ok(engine::Options { cluster: cluster.to_owned(), ..options })
+    }
+
+    /// Whether somebody named the cluster.
+    pub(super) fn says_cluster(&self) -> bool {
+        self.arguments.cluster_name.is_some() || self.config.cluster_name.is_some()
     }
 
     /// What reading manifests depends on.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::flows::KeepArguments;
-use super::input::{Files, FlowArguments, TreeArguments};
+use super::input::{Files, FlowArguments, Setup, TreeArguments};
 use super::{Exit, Streams};
 use crate::engine;
 use crate::finding::{Safety, Severity};
@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     files.tell_tree(&model, arguments.tree.verbose, streams)?;
     if arguments.follow {
         files.tell_variants(&model, streams)?;
-        return follow(arguments, &setup.engine_options(), &files, &trees, &model, streams);
+        return follow(arguments, &setup, &files, &trees, &model, streams);
     }
     // Audited flows are evidence at least; whether they count as drops is a wish.
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
@@ -110,8 +110,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
         return Ok(Exit::Unusable);
     }
     let wishes = arguments.wishes();
-    let options = setup.engine_options();
     let flows = tally.distinct();
+    let options = setup.engine_options_for(flows.iter().map(|seen| &seen.flow), streams)?;
     let ends = flows.iter().flat_map(|seen| [&*seen.flow.source, &*seen.flow.destination]);
     files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
     let others = if model.variant_is_named() { Vec::new() } else { model.others() };
@@ -140,7 +140,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
 /// diff of its fix alone.
 fn follow(
     arguments: &Arguments,
-    options: &engine::Options,
+    setup: &Setup<'_>,
     files: &Files,
     trees: &[Tree<'_>],
     model: &Model<'_>,
@@ -149,10 +149,21 @@ fn follow(
     let keep = Keep { include_audit: true, ..arguments.keep.keep() };
     let mut told: BTreeSet<(&'static str, String)> = BTreeSet::new();
     let mut written = Ok(());
+    // Known once a flow has told which cluster it was decided in.
+    let mut known: Option<engine::Options> = None;
     let summary = flow::follow(arguments.flows.inputs(), keep, &mut |tally| {
-        let suggestion =
-            suggest(model, trees, &files.sources, options.clone(), tally.distinct(), arguments.wishes());
-        written = tell_new(&suggestion, files, arguments, &mut told, streams);
+        let flows = tally.distinct();
+        written = (|| {
+            let options = match known.clone() {
+                Some(options) => options,
+                None => setup.engine_options_for(flows.iter().map(|seen| &seen.flow), streams)?,
+            };
+            if flows.iter().any(|seen| seen.flow.decided_in().is_some()) {
+                known = Some(options.clone());
+            }
+            let suggestion = suggest(model, trees, &files.sources, options, flows, arguments.wishes());
+            tell_new(&suggestion, files, arguments, &mut told, streams)
+        })();
         if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })
     .summary;

@@ -10,6 +10,7 @@ use crate::engine::{self, Engine};
 use crate::flow::{self, Flow, Record, Summary};
 use crate::model::Model;
 use crate::report::verdict::{Judged, OtherCluster, json_line, table_row};
+use crate::report::visible::visible;
 use crate::version::CiliumVersion;
 
 /// Tells what Cilium decides for each flow, at its source and at its destination
@@ -100,8 +101,13 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
             .collect(),
     };
     let mut written = Ok(());
+    let mut elsewhere: Option<String> = None;
     let out = &mut *streams.out;
     let mut tell = |flow: &Flow| {
+        if let Some(name) = flow.decided_in().filter(|name| *name != options.cluster && !setup.says_cluster())
+        {
+            elsewhere.get_or_insert_with(|| name.to_owned());
+        }
         if written.is_ok() {
             let judged = judges.judge(&model, flow);
             written = match arguments.format {
@@ -113,6 +119,14 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     kept.iter().for_each(&mut tell);
     let summary = summary.unwrap_or_else(|| arguments.read(&mut |flow| tell(&flow)));
     written?;
+    if let Some(cluster) = elsewhere {
+        writeln!(
+            streams.err,
+            "warning: there are flows that were decided in cluster {0}, and all were judged as in {1}; say --cluster-name {0} if that is the local one",
+            visible(&cluster),
+            visible(&options.cluster)
+        )?;
+    }
     crate::report::flows::tell_summary(&summary, &arguments.flows.names(), streams.err)?;
     let usable = summary.unreadable.is_empty() && !summary.is_all_broken();
     Ok(if usable { Exit::Clean } else { Exit::Unusable })

@@ -51,8 +51,10 @@ pub enum Reason {
     Undecided(Unknown),
     /// The endpoint's policy cannot be computed.
     Broken(Side, &'static str),
-    /// The other end does not count: no policy of this cluster is asked there, and this one does not deny.
+    /// Neither TCP, UDP, SCTP nor ICMP.
     OtherProtocol,
+    /// The record leaves out the port that was called.
+    UnknownPort,
 }
 
 /// Parts the drops: those that policy denies, each with its denying sides, and
@@ -92,6 +94,10 @@ fn sort(scene: &Scene<'_, '_>, observed: &Observed) -> Sorted {
     }
     if matches!(flow.packet, Packet::Other(_)) {
         return Sorted::Aside(Reason::OtherProtocol);
+    }
+    // No packet goes to port 0: logs that mask the port, or never had it, show it so.
+    if matches!(flow.packet, Packet::Port(_, 0)) {
+        return Sorted::Aside(Reason::UnknownPort);
     }
     let judgement = scene.judge(observed);
     for side in Side::BOTH {

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod block;
+mod cluster;
 mod envelope;
 mod gather;
 mod hubble;
@@ -25,6 +26,7 @@ mod text;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use cluster::local_cluster;
 pub use input::Input;
 pub use read::{Options, read};
 pub use reason::explain as explain_reason;

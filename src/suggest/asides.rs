@@ -72,6 +72,7 @@ impl Teller<'_, '_, '_, '_> {
                     text: format!("the endpoint's policy cannot be computed: {why}; it keeps its last working one"),
                 });
             }
+            Reason::UnknownPort => note("why", "the record does not say which port was called: take a log that does, such as `hubble observe --verdict DROPPED -o jsonpb` without a field mask".to_owned()),
             Reason::OtherProtocol => note("why", "policy can name TCP, UDP, SCTP and ICMP only; other protocols are dropped whatever it says".to_owned()),
         }
         finding.notes.push(Note { heading: "seen", text: self.seen(drops) });
@@ -144,6 +145,8 @@ pub(super) fn kind(reason: &Reason) -> &'static str {
         Reason::ExplicitDeny { .. } => "explicit-deny",
         Reason::ServiceAddress { .. } => "service-vip",
         Reason::Authentication => "authentication",
-        Reason::UnknownLabels(_) | Reason::Undecided(_) | Reason::Broken(..) => "undecided",
+        Reason::UnknownLabels(_) | Reason::UnknownPort | Reason::Undecided(_) | Reason::Broken(..) => {
+            "undecided"
+        }
     }
 }
