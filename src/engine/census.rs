@@ -14,16 +14,16 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Counts an identity that lives in a namespace, or in none, and that these
-    /// policies are about.
-    pub(super) fn add(
+    /// Counts an identity whose labels name these namespaces, nearly always one
+    /// or none, and that these policies are about.
+    pub(super) fn add<'n>(
         &mut self,
         id: IdentityId,
-        namespace: Option<&str>,
+        namespaces: impl Iterator<Item = &'n str>,
         policies: impl Iterator<Item = u32>,
     ) {
         self.everybody.push(id);
-        if let Some(namespace) = namespace {
+        for namespace in namespaces {
             self.by_namespace.entry(namespace.into()).or_default().push(id);
         }
         for policy in policies {

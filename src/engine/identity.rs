@@ -143,13 +143,10 @@ impl Known {
         Self { identity, classes }
     }
 
-    pub(super) fn namespace(&self) -> Option<&str> {
-        let label = self
-            .identity
-            .labels
-            .iter()
-            .find(|l| l.key.as_ref() == NAMESPACE && l.source.as_ref() == "k8s")?;
-        Some(&label.value)
+    /// What labels with the namespace's key say, whatever their source: a
+    /// selector that names none takes any.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.identity.labels.iter().filter(|l| l.key.as_ref() == NAMESPACE).map(|label| label.value.as_ref())
     }
 
     /// Whether a number is what this endpoint calls by a name.

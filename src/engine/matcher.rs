@@ -52,7 +52,7 @@ impl Matcher {
             .find(|c| {
                 c.operator == Operator::In
                     && c.key.as_ref() == NAMESPACE
-                    && c.source.as_ref() == "k8s"
+                    && matches!(c.source.as_ref(), "k8s" | "any")
                     && !c.unknown_values
             })
             .map(|c| c.values.as_ref())

@@ -148,9 +148,9 @@ impl Index {
         }
     }
 
-    fn candidates(&self, namespace: Option<&str>) -> impl Iterator<Item = u32> {
-        let here = namespace.and_then(|namespace| self.by_namespace.get(namespace));
-        self.anywhere.iter().chain(here.into_iter().flatten()).copied()
+    fn candidates<'n>(&self, namespaces: impl Iterator<Item = &'n str>) -> impl Iterator<Item = u32> {
+        let here = namespaces.filter_map(|namespace| self.by_namespace.get(namespace));
+        self.anywhere.iter().chain(here.flatten()).copied()
     }
 }
 
@@ -220,7 +220,7 @@ impl Engine {
         }
         let id = IdentityId(self.identities.len() as u32);
         let subject = self.subject(id, identity.clone());
-        self.census.add(id, subject.known.namespace(), subject.rules.iter().map(|(policy, ..)| *policy));
+        self.census.add(id, subject.known.namespaces(), subject.rules.iter().map(|(policy, ..)| *policy));
         self.identities.push(subject);
         self.numbers.insert(identity, id);
         id
@@ -240,7 +240,7 @@ impl Engine {
         let has_labels = !identity.labels.is_empty();
         let known = Known::new(identity, &self.options.cluster);
         let mut matches = vec![0; self.selectors.list.len().div_ceil(32)];
-        for number in self.selectors.candidates(known.namespace()) {
+        for number in self.selectors.candidates(known.namespaces()) {
             let Entry::Selector(matcher) = &self.selectors.list[number as usize] else { continue };
             let bits = match matcher.matches(&known) {
                 Truth::No => 0,
@@ -251,7 +251,7 @@ impl Engine {
         }
         let mut rules: Vec<_> = self
             .rules
-            .candidates(known.namespace())
+            .candidates(known.namespaces())
             .filter_map(|number| match self.rules.list[number as usize] {
                 Entry::Rule { policy, rule } => {
                     let truth = self.policies[policy as usize].rules[rule as usize].is_about(&known);
@@ -261,6 +261,7 @@ impl Engine {
             })
             .collect();
         rules.sort_unstable();
+        rules.dedup();
         let selected = rules.iter().map(|&(p, r, _)| &self.policies[p as usize].rules[r as usize]);
         let contradiction = l7::contradiction(selected);
         Subject { id, known, has_labels, matches, rules, contradiction }

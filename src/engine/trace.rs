@@ -80,6 +80,13 @@ impl Engine {
         rules.get(rule as usize).is_some_and(|rule| rule.is_about(&self.at(identity).known) == Truth::Yes)
     }
 
+    /// The rules in force that are about an identity for certain, in order:
+    /// policy and number.
+    pub fn rules_for(&self, identity: IdentityId) -> impl Iterator<Item = (u32, u32)> {
+        let certain = self.at(identity).rules.iter().filter(|(.., truth)| *truth == Truth::Yes);
+        certain.map(|(policy, rule, _)| (*policy, *rule))
+    }
+
     /// All elements of a side that match a flow for certain, allow or deny, in order.
     pub fn matching(
         &self,

@@ -34,31 +34,26 @@ pub(super) fn target(scene: &Scene<'_, '_>, gap: Gap) -> Option<Target> {
     let subject = scene.drops[gap.drop].subject(gap.side);
     let peer = scene.drops[gap.drop].peer(gap.side);
     let mut best: Option<((bool, bool, usize), Target)> = None;
-    for (policy_index, policy) in scene.model.policies.iter().enumerate() {
-        let is_out = policy.not_applied.is_some() || !scene.engine.refusals(policy_index).is_empty();
-        if !scene.model.is_editable(policy) || is_out {
+    for (policy_index, rule_index) in scene.engine.rules_for(subject) {
+        let Some(policy) = scene.model.policies.get(policy_index as usize) else { continue };
+        let Some(rule) = policy.rules.get(rule_index as usize) else { continue };
+        if !scene.model.is_editable(policy) || !names_somebody(rule) {
             continue;
         }
-        for (rule_index, rule) in policy.rules.iter().enumerate() {
-            let about = |id| scene.engine.is_about(policy_index as u32, rule_index as u32, id);
-            if !names_somebody(rule) || !about(subject) {
-                continue;
-            }
-            if scene.everybody.iter().any(|&id| !scene.workloads().same(id, subject) && about(id)) {
-                continue;
-            }
-            let section =
-                rule.section(gap.side, Action::Allow).is_some_and(|section| !section.elements.is_empty());
-            let speaks = name_peer(scene, peer, policy.namespace.name())
-                .is_some_and(|words| words.item(policy.kind, Manner::PLAIN).is_some());
-            if !speaks || (policy.kind == PolicyKind::Knp && !section) || ends_icmp_in_knp(policy, scene, gap)
-            {
-                continue;
-            }
-            let cost = (!section, policy.kind == PolicyKind::Knp, usize::MAX - requirement_count(rule));
-            if best.is_none_or(|(known, _)| cost < known) {
-                best = Some((cost, Target { policy: policy_index, rule: rule_index }));
-            }
+        let about = |id| scene.engine.is_about(policy_index, rule_index, id);
+        if scene.everybody.iter().any(|&id| !scene.workloads().same(id, subject) && about(id)) {
+            continue;
+        }
+        let section =
+            rule.section(gap.side, Action::Allow).is_some_and(|section| !section.elements.is_empty());
+        let speaks = name_peer(scene, peer, policy.namespace.name())
+            .is_some_and(|words| words.item(policy.kind, Manner::PLAIN).is_some());
+        if !speaks || (policy.kind == PolicyKind::Knp && !section) || ends_icmp_in_knp(policy, scene, gap) {
+            continue;
+        }
+        let cost = (!section, policy.kind == PolicyKind::Knp, usize::MAX - requirement_count(rule));
+        if best.is_none_or(|(known, _)| cost < known) {
+            best = Some((cost, Target { policy: policy_index as usize, rule: rule_index as usize }));
         }
     }
     best.map(|(_, target)| target)
