@@ -87,6 +87,11 @@ impl Engine {
         certain.map(|(policy, rule, _)| (*policy, *rule))
     }
 
+    /// Everybody whom a policy in force is about, or may be.
+    pub fn subjects_of(&self, policy: u32) -> impl Iterator<Item = IdentityId> {
+        self.census.subjects_of(policy)
+    }
+
     /// All elements of a side that match a flow for certain, allow or deny, in order.
     pub fn matching(
         &self,

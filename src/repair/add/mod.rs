@@ -41,7 +41,8 @@ pub(super) fn target(scene: &Scene<'_, '_>, gap: Gap) -> Option<Target> {
             continue;
         }
         let about = |id| scene.engine.is_about(policy_index, rule_index, id);
-        if scene.everybody.iter().any(|&id| !scene.workloads().same(id, subject) && about(id)) {
+        let mut subjects = scene.engine.subjects_of(policy_index);
+        if subjects.any(|id| !scene.workloads().same(id, subject) && about(id)) {
             continue;
         }
         let section =
