@@ -14,6 +14,12 @@ pub const CLUSTER: &str = "io.cilium.k8s.policy.cluster";
 /// The label key that holds the service account.
 pub const SERVICE_ACCOUNT: &str = "io.cilium.k8s.policy.serviceaccount";
 
+/// The value of a Kubernetes label among those of an identity.
+pub fn k8s_value<'l>(labels: &'l [Label], key: &str) -> Option<&'l str> {
+    let found = labels.iter().find(|label| &*label.source == "k8s" && &*label.key == key);
+    found.map(|label| label.value.as_ref())
+}
+
 /// One label of an identity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Label {

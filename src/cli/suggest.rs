@@ -112,7 +112,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let wishes = arguments.wishes();
     let flows = tally.distinct();
     let options = setup.engine_options_for(flows.iter().map(|seen| &seen.flow), streams)?;
-    let ends = flows.iter().flat_map(|seen| [&*seen.flow.source, &*seen.flow.destination]);
+    let ends = flows.iter().flat_map(|seen| seen.flow.ends());
     files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
     let others = if model.variant_is_named() { Vec::new() } else { model.others() };
     let model = match others.is_empty() {

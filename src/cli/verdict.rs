@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     // Namespaces are inferred from all flows, so none can be judged before the last is read.
     let mut kept: Vec<Flow> = Vec::new();
     let summary = model.lacks_namespaces().then(|| arguments.read(&mut |flow| kept.push(flow)));
-    let ends = kept.iter().flat_map(|flow| [&*flow.source, &*flow.destination]);
+    let ends = kept.iter().flat_map(Flow::ends);
     files.tell_inferred(&model.infer_namespaces(ends, &options), streams)?;
     let clusters = model.others();
     let mut judges = Judges {
@@ -104,9 +104,8 @@ pub(super) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> io::Resul
     let mut elsewhere: Option<String> = None;
     let out = &mut *streams.out;
     let mut tell = |flow: &Flow| {
-        if let Some(name) = flow.decided_in().filter(|name| *name != options.cluster && !setup.says_cluster())
-        {
-            elsewhere.get_or_insert_with(|| name.to_owned());
+        if elsewhere.is_none() && !setup.says_cluster() {
+            elsewhere = flow.decided_in().filter(|name| *name != options.cluster).map(str::to_owned);
         }
         if written.is_ok() {
             let judged = judges.judge(&model, flow);

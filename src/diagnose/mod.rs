@@ -11,7 +11,7 @@ mod workloads;
 pub use aside::{Aside, Reason, sort_out};
 pub use evidence::Use;
 pub use near::{Miss, NearMiss, near_misses, peer_requirements};
-pub use scene::{Observed, Scene, label};
+pub use scene::{Observed, Scene};
 pub use workloads::{Workloads, is_stable};
 
 use crate::traffic::Side;

@@ -7,7 +7,7 @@ use super::workloads::Workloads;
 use crate::engine::{self, End, Engine, Identity, IdentityId, Judgement};
 use crate::flow::{Distinct, Outcome};
 use crate::inventory::{Cluster, ContainerPort, Origin, Workload, identity_labels};
-use crate::label::{Label, NAMESPACE};
+use crate::label::{Label, NAMESPACE, k8s_value};
 use crate::model::Model;
 use crate::policy::Peer;
 use crate::traffic::{Packet, Side, Transport};
@@ -128,7 +128,7 @@ impl<'m, 's> Scene<'m, 's> {
     /// nobody else.
     fn may_be(&self, id: IdentityId, workload: &Workload) -> bool {
         let identity = self.engine.identity(id);
-        let own = |key: &str| label(identity, "k8s", key);
+        let own = |key: &str| k8s_value(&identity.labels, key);
         let differs = |(key, value): &(Box<str>, Box<str>)| own(key).is_some_and(|own| *own != **value);
         workload.namespace.as_deref() == own(NAMESPACE)
             && workload.pod_labels.iter().any(|(key, value)| own(key) == Some(value))
@@ -186,15 +186,6 @@ impl<'m, 's> Scene<'m, 's> {
 
     /// The namespace of an endpoint.
     pub fn namespace(&self, id: IdentityId) -> Option<&str> {
-        label(self.engine.identity(id), "k8s", NAMESPACE)
+        k8s_value(&self.engine.identity(id).labels, NAMESPACE)
     }
-}
-
-/// The value of a label of an identity.
-pub fn label<'i>(identity: &'i Identity, source: &str, key: &str) -> Option<&'i str> {
-    identity
-        .labels
-        .iter()
-        .find(|own| &*own.source == source && &*own.key == key)
-        .map(|own| own.value.as_ref())
 }

@@ -2,7 +2,7 @@
 //! cluster mean the local one from 1.19 on (`semantics.md` 2.5), so its name counts.
 
 use super::{Flow, Outcome};
-use crate::label::CLUSTER;
+use crate::label::{CLUSTER, k8s_value};
 use crate::traffic::Side;
 
 impl Flow {
@@ -13,8 +13,7 @@ impl Flow {
             Side::Egress => &self.source,
             Side::Ingress => &self.destination,
         };
-        let label = own.labels.iter().find(|label| &*label.source == "k8s" && &*label.key == CLUSTER)?;
-        Some(&label.value)
+        k8s_value(&own.labels, CLUSTER)
     }
 }
 

@@ -149,3 +149,10 @@ pub struct Flow {
     /// An answer to a connection of the other end, said so or recognised (`flow-formats.md` 6.4).
     pub reply: bool,
 }
+
+impl Flow {
+    /// Source and destination.
+    pub fn ends(&self) -> [&Endpoint; 2] {
+        [&self.source, &self.destination]
+    }
+}

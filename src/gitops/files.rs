@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::source::{FileId, Source};
 
 /// The names under which kustomize looks for its file.
-const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+pub const KUSTOMIZATION: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// What lies in one folder.
 #[derive(Debug, Default)]

@@ -33,9 +33,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use fault::{Fault, FaultKind};
+pub use files::KUSTOMIZATION;
 pub use helm::{LikelyPods, Release, is_template};
 pub use kustomization::{AddedLabel, LabelReach};
-pub use purpose::{is_archived, is_mentioned};
+pub use purpose::{is_archived, is_mentioned, path_from};
 pub use touched::Touched;
 pub use variables::{Substituted, Variables, substitute};
 

@@ -11,6 +11,12 @@ pub fn is_archived(name: &str) -> bool {
     })
 }
 
+/// The path of a file as a kustomization in its folder or above names it.
+pub fn path_from<'f>(kustomization: &str, file: &'f str) -> Option<&'f str> {
+    let folder = kustomization.rsplit_once('/').map_or(0, |(folder, _)| folder.len() + 1);
+    file.strip_prefix(kustomization.get(..folder)?)
+}
+
 /// Whether a kustomization names a file that it does not list, in a comment or
 /// as something else than a resource, or the folder below its own that the file
 /// lies in. `path` is that of the file from the kustomization's folder.
@@ -41,6 +47,13 @@ mod tests {
         assert!(is_mentioned("resources: []\n#  - ./web/ks.yaml\n", "web/app/policy.yaml"));
         assert!(!is_mentioned("resources:\n  - web/policy.yaml # the web\n", "policy.yaml"));
         assert!(!is_mentioned("resources:\n  - web/ks.yaml\n", "web/policy.yaml"));
+    }
+
+    #[test]
+    fn paths_count_from_the_folder_of_the_kustomization() {
+        assert_eq!(path_from("a/kustomization.yaml", "a/b/x.yaml"), Some("b/x.yaml"));
+        assert_eq!(path_from("kustomization.yaml", "a/x.yaml"), Some("a/x.yaml"));
+        assert_eq!(path_from("a/kustomization.yaml", "ab/x.yaml"), None);
     }
 
     #[test]

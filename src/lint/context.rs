@@ -10,7 +10,7 @@ use super::matching::matches;
 use super::population::{Member, Population};
 use super::subjects::RuleSubject;
 use crate::engine::{self, Engine, Truth};
-use crate::gitops::{Applied, NotApplied, is_archived};
+use crate::gitops::{Applied, KUSTOMIZATION, NotApplied, is_archived};
 use crate::inventory::Workload;
 use crate::manifest::Object;
 use crate::model::Model;
@@ -274,7 +274,7 @@ impl<'j, 'c, 's> Judge<'j, 'c, 's> {
 
 fn is_kustomization(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
-    matches!(file, "kustomization.yaml" | "kustomization.yml" | "Kustomization" | "Chart.yaml")
+    KUSTOMIZATION.contains(&file) || file == "Chart.yaml"
 }
 
 fn is_deployment_tool(object: &Object<'_>) -> bool {

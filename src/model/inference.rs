@@ -8,7 +8,7 @@ use super::Model;
 use crate::engine::{self, Engine, IdentityId};
 use crate::flow::Endpoint;
 use crate::inventory::{Cluster, Origin, identity_labels};
-use crate::label::NAMESPACE;
+use crate::label::{NAMESPACE, k8s_value};
 use crate::policy::selector::{self, Requirement};
 use crate::policy::{Namespace, Policy, Subject};
 use crate::source::Span;
@@ -81,9 +81,8 @@ impl Model<'_> {
             ids.insert(engine.take_in(&end, &self.inventory).identity);
         }
         let namespace = |id: IdentityId| {
-            let labels = engine.identity(id).labels.iter();
-            let mut found = labels.filter(|label| &*label.source == "k8s" && &*label.key == NAMESPACE);
-            found.next().map(|label| (id, label.value.to_string()))
+            let namespace = k8s_value(&engine.identity(id).labels, NAMESPACE)?;
+            Some((id, namespace.to_owned()))
         };
         ids.iter().filter_map(|id| namespace(*id)).collect()
     }

@@ -7,10 +7,9 @@ use super::candidate::{Candidate, Operator};
 use super::prove::Prover;
 use crate::diagnose::{Miss, NearMiss, Scene, near_misses};
 use crate::finding::Label;
-use crate::gitops::{is_archived, is_mentioned};
+use crate::gitops::{KUSTOMIZATION, is_archived, is_mentioned, path_from};
 use crate::manifest::objects;
 use crate::policy::{Policy, cidr_group, is_policy};
-use crate::source::FileId;
 use crate::yaml::{Change, Datum, Editor, Tree, Value};
 
 /// The policy listed in the kustomization of its folder.
@@ -19,7 +18,7 @@ pub(super) fn list(prover: &Prover<'_, '_, '_>, near: &NearMiss<'_, '_>) -> Opti
     let left_out = policy.not_applied.as_ref().filter(|left_out| left_out.is_unlisted)?;
     let file = left_out.place.file;
     let kustomization = prover.trees.get(file.0 as usize)?;
-    let path = path_from(prover, file, policy.value.tree().file)?;
+    let path = path_from(&prover.sources[file].name, &prover.sources[policy.value.tree().file].name)?;
     if !is_meant(prover, policy, kustomization, path) {
         return None;
     }
@@ -77,14 +76,6 @@ fn is_meant(prover: &Prover<'_, '_, '_>, policy: &Policy<'_>, kustomization: &Tr
         && folder.as_ref().is_none_or(lists_its_like)
 }
 
-/// The path of a file as a kustomization in a folder above names it.
-fn path_from<'p>(prover: &'p Prover<'_, '_, '_>, kustomization: FileId, file: FileId) -> Option<&'p str> {
-    let name = &prover.sources[kustomization].name;
-    let folder = name.rsplit_once('/').map_or(0, |(folder, _)| folder.len() + 1);
-    let path = &prover.sources[file].name;
-    path.get(..folder).filter(|start| name.starts_with(start)).and_then(|_| path.get(folder..))
-}
-
 /// The entry of a file in the `resources` of a kustomization, as it writes its own.
 pub(super) fn entry(kustomization: &Tree<'_>, path: &str) -> Option<Change> {
     let (_, root) = kustomization.roots().next()?;
@@ -105,7 +96,7 @@ pub(super) fn entry(kustomization: &Tree<'_>, path: &str) -> Option<Change> {
 /// The kustomization in a folder; of several, the one that kustomize takes.
 pub(super) fn kustomization_in<'s>(prover: &Prover<'_, '_, 's>, folder: &str) -> Option<&'s Tree<'s>> {
     let slash = if folder.is_empty() { "" } else { "/" };
-    ["kustomization.yaml", "kustomization.yml", "Kustomization"].into_iter().find_map(|name| {
+    KUSTOMIZATION.into_iter().find_map(|name| {
         let name = format!("{folder}{slash}{name}");
         let (id, _) = prover.sources.iter().find(|(_, source)| source.name == name)?;
         prover.trees.get(id.0 as usize)

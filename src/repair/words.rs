@@ -7,7 +7,7 @@ use super::manner::Manner;
 use crate::diagnose::{Scene, is_stable};
 use crate::engine::{Identity, IdentityId};
 use crate::inventory::is_identity_label;
-use crate::label::CLUSTER;
+use crate::label::{CLUSTER, k8s_value};
 use crate::policy::{PeerKey, PolicyKind};
 use crate::traffic::{IcmpFamily, Packet, Side, Transport};
 use crate::yaml::Datum;
@@ -87,7 +87,7 @@ pub(super) fn name_peer(
 ) -> Option<PeerWords> {
     let identity = scene.engine.identity(peer);
     if let Some(own) = scene.namespace(peer) {
-        let cluster = crate::diagnose::label(identity, "k8s", CLUSTER);
+        let cluster = k8s_value(&identity.labels, CLUSTER);
         return Some(PeerWords::Pods {
             labels: identifying_labels(scene, peer),
             namespace: (namespace != Some(own)).then(|| own.to_owned()),

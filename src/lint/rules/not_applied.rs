@@ -7,7 +7,7 @@
 //! than a resource), for patches, and for all that is not applied for another
 //! reason than being forgotten. No mend: what it would close must be looked at.
 
-use crate::gitops::is_mentioned;
+use crate::gitops::{is_mentioned, path_from};
 use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::policy::Policy;
@@ -21,9 +21,8 @@ pub(in crate::lint) fn check<'s>(
     let Some(kustomization) = context.trees.get(left_out.place.file.0 as usize) else { return };
     let lists = &context.sources[kustomization.file].name;
     let file = &context.sources[policy.value.tree().file].name;
-    let folder = lists.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let path = file.strip_prefix(folder).map(|path| path.trim_start_matches('/'));
-    let Some(path) = path.filter(|path| !is_mentioned(kustomization.text, path)) else { return };
+    let path = path_from(lists, file).filter(|path| !is_mentioned(kustomization.text, path));
+    let Some(path) = path else { return };
     findings
         .add(
             policy.place(),

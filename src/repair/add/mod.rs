@@ -176,7 +176,7 @@ impl<'m, 's> Additions<'_, 'm, 's> {
     fn add_value(&self, requirement: &Requirement<'s>, want: &Want) -> Option<Candidate> {
         let Origin::Expression(expression) = requirement.origin else { return None };
         let peer = self.scene.engine.identity(self.scene.drops[want.gap.drop].peer(self.side));
-        let observed = crate::diagnose::label(peer, "k8s", &requirement.key)?;
+        let observed = crate::label::k8s_value(&peer.labels, &requirement.key)?;
         let values = expression.get("values")?;
         let written: Vec<&str> = requirement.values.iter().map(|value| value.value.as_ref()).collect();
         let sorted = written.is_sorted();

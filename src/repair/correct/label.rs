@@ -1,10 +1,10 @@
 //! Labels of a near miss: a value that no pod has, or a key under which none has it.
 
 use super::{Case, is_near};
-use crate::diagnose::{Scene, label, peer_requirements};
+use crate::diagnose::{Scene, peer_requirements};
 use crate::engine::IdentityId;
 use crate::finding::Label;
-use crate::label::{NAMESPACE, NAMESPACE_LABELS};
+use crate::label::{NAMESPACE, NAMESPACE_LABELS, k8s_value};
 use crate::policy::selector::{Origin, Requirement};
 use crate::policy::{PolicyKind, Selector, Subject, injection};
 use crate::repair::candidate::{Candidate, Operator};
@@ -50,7 +50,7 @@ impl<'s> Case<'_, '_, 's> {
 
     /// One typing slip away, or the observed value with something put on.
     fn is_near(&self, written: &str, requirement: &Requirement<'_>, who: IdentityId) -> bool {
-        let Some(observed) = label(self.scene.engine.identity(who), "k8s", &requirement.key) else {
+        let Some(observed) = k8s_value(&self.scene.engine.identity(who).labels, &requirement.key) else {
             return false;
         };
         is_near(written, observed)
@@ -66,7 +66,7 @@ impl<'s> Case<'_, '_, 's> {
         text: &str,
     ) -> Option<Candidate> {
         let identity = self.scene.engine.identity(who);
-        if let Some(observed) = label(identity, "k8s", &requirement.key) {
+        if let Some(observed) = k8s_value(&identity.labels, &requirement.key) {
             let value = self.value_to_replace(requirement, observed)?;
             let blame = Label { span: value.span(), text: text.to_owned() };
             let written = value.text().unwrap_or_default();
@@ -119,7 +119,7 @@ impl<'s> Case<'_, '_, 's> {
                 let values = item.get("values")?;
                 let dead = |text: &str| {
                     !self.scene.everybody.iter().any(|&id| {
-                        label(self.scene.engine.identity(id), "k8s", &requirement.key) == Some(text)
+                        k8s_value(&self.scene.engine.identity(id).labels, &requirement.key) == Some(text)
                     })
                 };
                 values

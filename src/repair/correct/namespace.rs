@@ -1,9 +1,9 @@
 //! Namespaces and clusters of a near miss: the policy's own, and those of its peers.
 
 use super::{Case, is_near};
-use crate::diagnose::{label, peer_requirements};
+use crate::diagnose::peer_requirements;
 use crate::finding::Label;
-use crate::label::{CLUSTER, NAMESPACE};
+use crate::label::{CLUSTER, NAMESPACE, k8s_value};
 use crate::policy::selector::Requirement;
 use crate::policy::{Namespace, PeerField, PeerItem, PolicyKind, Selector, Subject, injection};
 use crate::repair::candidate::{Candidate, Operator};
@@ -115,7 +115,7 @@ impl<'m, 's> Case<'_, 'm, 's> {
 
     /// From 1.19 a peer means the local cluster: a second one names the other.
     pub(super) fn peer_cluster(&self, item: &PeerItem<'s>, selector: &Selector<'s>) -> Option<Candidate> {
-        let cluster = label(self.scene.engine.identity(self.peer()), "k8s", CLUSTER)?;
+        let cluster = k8s_value(&self.scene.engine.identity(self.peer()).labels, CLUSTER)?;
         let labels = selector.value.get("matchLabels")?;
         let field = self.field_of(item)?;
         let Ok(Datum::Map(mut entries)) = Datum::of(labels) else { return None };
