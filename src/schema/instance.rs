@@ -153,16 +153,10 @@ impl<'t> Node<'t, Yaml> for Instance<'t> {
 /// A mapping, with what `<<` brings in.
 pub(super) struct Mapping<'t>(Value<'t>);
 
-impl<'t> Mapping<'t> {
-    /// The entries that have a key to speak of and a value.
-    fn present(&self) -> Members<'t> {
-        self.0.entries().filter_map(member)
-    }
-}
-
 type Member<'t> = (Cow<'t, str>, Instance<'t>);
 type Members<'t> = FilterMap<Entries<'t>, fn(Entry<'t>) -> Option<Member<'t>>>;
 
+/// An entry that has a key to speak of and a value.
 fn member(entry: Entry<'_>) -> Option<Member<'_>> {
     if entry.value.is_null() {
         return None;
@@ -185,7 +179,7 @@ impl<'t> Object<'t, Yaml> for Mapping<'t> {
     }
 
     fn members(&self) -> Members<'t> {
-        self.present()
+        self.0.entries().filter_map(member)
     }
 }
 

@@ -44,7 +44,7 @@ pub use stream::new_file;
 pub use parse::{SyntaxError, catches_panics, parse};
 pub use scalar::{Resolved, Style};
 pub use tree::{Comment, Document, Kind, NodeId, Tree};
-pub use value::{Entries, Entry, Item, Items, Value, WrittenEntries};
+pub use value::{Entries, Entry, Item, Items, Value};
 
 #[cfg(test)]
 mod tests {

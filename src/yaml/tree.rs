@@ -1,7 +1,7 @@
 //! What is read from a file: nodes with their places, in flat lists.
 
 use super::scalar::{Block, Style};
-use super::{SyntaxError, Value};
+use super::{Entry, SyntaxError, Value};
 use crate::source::{FileId, Span};
 
 /// A node of a [`Tree`].
@@ -131,6 +131,17 @@ impl Tree<'_> {
     /// A node by its id.
     pub fn value(&self, id: NodeId) -> Value<'_> {
         Value::new(self, id)
+    }
+
+    /// An entry of a mapping, as it is written.
+    pub(super) fn entry(&self, node: &EntryNode) -> Entry<'_> {
+        Entry {
+            key: self.value(node.key),
+            value: self.value(node.value),
+            span: self.span(node.start, node.end),
+            colon: node.colon,
+            merged: false,
+        }
     }
 
     /// A span in this file.

@@ -191,14 +191,19 @@ impl<'t> Value<'t> {
 
     /// The entries of a mapping exactly as they are written: duplicates and
     /// `<<` included, nothing merged in. Empty for anything else.
-    pub fn written_entries(self) -> WrittenEntries<'t> {
+    pub fn written_entries(self) -> impl DoubleEndedIterator<Item = Entry<'t>> + ExactSizeIterator {
+        let tree = self.tree;
+        self.entry_nodes().map(move |node| tree.entry(node))
+    }
+
+    fn entry_nodes(self) -> std::slice::Iter<'t, EntryNode> {
         let value = self.resolve();
         let node = value.node();
         let range = match node.kind {
             Kind::Mapping { .. } => node.first as usize..(node.first + node.count) as usize,
             _ => 0..0,
         };
-        WrittenEntries { tree: value.tree, nodes: value.tree.entries[range].iter() }
+        value.tree.entries[range].iter()
     }
 
     /// The entries of a mapping as a reader of the data sees them: `<<` merged
@@ -207,7 +212,7 @@ impl<'t> Value<'t> {
     pub fn entries(self) -> Entries<'t> {
         let merges = self.merges();
         let merged = if merges { self.merged_entries() } else { Vec::new() };
-        Entries { written: self.written_entries(), merges, merged: merged.into_iter() }
+        Entries { tree: self.tree, nodes: self.entry_nodes(), merges, merged: merged.into_iter() }
     }
 
     pub(super) fn is_merge_key(self) -> bool {
@@ -281,49 +286,11 @@ impl<'t> Value<'t> {
     }
 }
 
-/// The entries of a mapping as they are written.
-#[derive(Debug, Clone)]
-pub struct WrittenEntries<'t> {
-    tree: &'t Tree<'t>,
-    nodes: std::slice::Iter<'t, EntryNode>,
-}
-
-impl<'t> WrittenEntries<'t> {
-    fn entry(&self, entry: &EntryNode) -> Entry<'t> {
-        Entry {
-            key: self.tree.value(entry.key),
-            value: self.tree.value(entry.value),
-            span: self.tree.span(entry.start, entry.end),
-            colon: entry.colon,
-            merged: false,
-        }
-    }
-}
-
-impl<'t> Iterator for WrittenEntries<'t> {
-    type Item = Entry<'t>;
-
-    fn next(&mut self) -> Option<Entry<'t>> {
-        self.nodes.next().map(|entry| self.entry(entry))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.nodes.size_hint()
-    }
-}
-
-impl DoubleEndedIterator for WrittenEntries<'_> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.nodes.next_back().map(|entry| self.entry(entry))
-    }
-}
-
-impl ExactSizeIterator for WrittenEntries<'_> {}
-
 /// The entries of a mapping, `<<` merged in.
 #[derive(Debug, Clone)]
 pub struct Entries<'t> {
-    written: WrittenEntries<'t>,
+    tree: &'t Tree<'t>,
+    nodes: std::slice::Iter<'t, EntryNode>,
     /// Whether there is a `<<` to leave out.
     merges: bool,
     merged: std::vec::IntoIter<Entry<'t>>,
@@ -333,7 +300,8 @@ impl<'t> Iterator for Entries<'t> {
     type Item = Entry<'t>;
 
     fn next(&mut self) -> Option<Entry<'t>> {
-        let written = self.written.find(|entry| !self.merges || !entry.key.is_merge_key());
+        let mut written = self.nodes.by_ref().map(|node| self.tree.entry(node));
+        let written = written.find(|entry| !self.merges || !entry.key.is_merge_key());
         written.or_else(|| self.merged.next())
     }
 }
