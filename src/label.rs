@@ -14,6 +14,11 @@ pub const CLUSTER: &str = "io.cilium.k8s.policy.cluster";
 /// The label key that holds the service account.
 pub const SERVICE_ACCOUNT: &str = "io.cilium.k8s.policy.serviceaccount";
 
+/// Whether a key is one that Cilium itself puts on the identities of pods.
+pub fn is_given(key: &str) -> bool {
+    matches!(key, NAMESPACE | CLUSTER | SERVICE_ACCOUNT) || key.starts_with(NAMESPACE_LABELS)
+}
+
 /// The value of a Kubernetes label among those of an identity.
 pub fn k8s_value<'l>(labels: &'l [Label], key: &str) -> Option<&'l str> {
     let found = labels.iter().find(|label| &*label.source == "k8s" && &*label.key == key);

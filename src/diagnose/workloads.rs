@@ -4,7 +4,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::engine::{Engine, IdentityId};
-use crate::label::{CLUSTER, Label, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
+use crate::label::{CLUSTER, Label, NAMESPACE, is_given};
 
 /// A workload: all identities that differ in nothing a selector should name.
 type Number = u32;
@@ -84,10 +84,7 @@ impl Workloads {
 
 /// Whether a label can stand in a selector that outlives a rollout.
 pub fn is_stable(key: &str) -> bool {
-    key != NAMESPACE
-        && key != CLUSTER
-        && key != SERVICE_ACCOUNT
-        && !key.starts_with(NAMESPACE_LABELS)
+    !is_given(key)
         && !key.starts_with("io.cilium.")
         && !["pod-template-hash", "controller-revision-hash", "version", "job-name", "helm.sh/chart"]
             .contains(&key)

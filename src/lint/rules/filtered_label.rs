@@ -8,7 +8,7 @@
 use super::colliding_keys::conditions;
 use super::misspelt_label_key::meant;
 use crate::inventory::is_identity_label;
-use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
+use crate::label::is_given;
 use crate::lint::context::Context;
 use crate::lint::found::Findings;
 use crate::policy::selector::{Operator, Origin, Requirement};
@@ -23,7 +23,7 @@ pub(in crate::lint) fn check<'s>(
     for (requirement, span) in conditions(policy) {
         let key = requirement.key.as_ref();
         let from_pods = matches!(requirement.source.as_ref(), "any" | "k8s");
-        if !from_pods || is_special(key) {
+        if !from_pods || is_given(key) {
             continue;
         }
         if is_identity_label(key, context.version()) || is_unknown(key) || meant(requirement).is_some() {
@@ -40,11 +40,6 @@ pub(in crate::lint) fn check<'s>(
             .why("labels that differ from pod to pod are left out, unless the agent is configured with label patterns of its own")
             .help("select by a label that names the workload, such as app.kubernetes.io/name");
     }
-}
-
-/// Keys that Cilium itself puts on identities, and those near enough to them to be told by `misspelt-label-key`.
-fn is_special(key: &str) -> bool {
-    key == NAMESPACE || key == CLUSTER || key == SERVICE_ACCOUNT || key.starts_with(NAMESPACE_LABELS)
 }
 
 /// The key of a requirement as it is written.

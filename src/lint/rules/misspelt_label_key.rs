@@ -7,7 +7,7 @@
 
 use super::colliding_keys::conditions;
 use crate::finding::Safety;
-use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
+use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT, is_given};
 use crate::lint::context::Context;
 use crate::lint::found::{EVERY_USE, Findings};
 use crate::policy::selector::{Origin, Requirement};
@@ -52,7 +52,7 @@ pub(super) fn meant(requirement: &Requirement<'_>) -> Option<String> {
         return None;
     }
     // `k8s.io.kubernetes…`: a dot where the colon belongs.
-    if let Some(known) = key.strip_prefix("k8s.").filter(|rest| is_special(rest)) {
+    if let Some(known) = key.strip_prefix("k8s.").filter(|rest| is_given(rest)) {
         return Some(format!("k8s:{known}"));
     }
     let sources =
@@ -61,7 +61,7 @@ pub(super) fn meant(requirement: &Requirement<'_>) -> Option<String> {
         let close = source.eq_ignore_ascii_case("k8s") || slips(&source.to_lowercase(), "k8s") == Some(1);
         return close.then(|| format!("k8s:{key}"));
     }
-    if !matches!(source, "any" | "k8s") || is_special(key) {
+    if !matches!(source, "any" | "k8s") || is_given(key) {
         return None;
     }
     let known = [NAMESPACE, CLUSTER, SERVICE_ACCOUNT].iter().find(|known| is_near(key, known));
@@ -70,33 +70,26 @@ pub(super) fn meant(requirement: &Requirement<'_>) -> Option<String> {
     known.map(|known| format!("{prefix}{known}"))
 }
 
+/// How many slips a key may be away from the one that was meant.
+const MOST_SLIPS: usize = 2;
+
 /// Whether a key is one slip or two from another. Asked of every key of a tree,
 /// so the length settles most.
 fn is_near(key: &str, known: &str) -> bool {
-    key.len().abs_diff(known.len()) <= 2 && matches!(slips(&key.to_lowercase(), known), Some(1 | 2))
+    key.len().abs_diff(known.len()) <= MOST_SLIPS
+        && matches!(slips(&key.to_lowercase(), known), Some(1..=MOST_SLIPS))
 }
 
 /// The key of a namespace's label whose beginning is misspelt.
 fn namespace_label(key: &str) -> Option<String> {
-    const PARTS: usize = dots(NAMESPACE_LABELS);
-    let (end, _) = key.match_indices('.').nth(PARTS - 1)?;
+    // Asked of every key of a tree as well.
+    if key.len() + MOST_SLIPS < NAMESPACE_LABELS.len() {
+        return None;
+    }
+    let parts = NAMESPACE_LABELS.matches('.').count();
+    let (end, _) = key.match_indices('.').nth(parts - 1)?;
     let (head, rest) = key.split_at_checked(end + 1)?;
     is_near(head, NAMESPACE_LABELS).then(|| format!("{NAMESPACE_LABELS}{rest}"))
-}
-
-const fn dots(text: &str) -> usize {
-    let (mut dots, mut rest) = (0, text.as_bytes());
-    while let [first, after @ ..] = rest {
-        if *first == b'.' {
-            dots += 1;
-        }
-        rest = after;
-    }
-    dots
-}
-
-fn is_special(key: &str) -> bool {
-    key == NAMESPACE || key == CLUSTER || key == SERVICE_ACCOUNT || key.starts_with(NAMESPACE_LABELS)
 }
 
 #[cfg(test)]

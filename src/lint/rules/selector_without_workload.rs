@@ -10,7 +10,7 @@ use super::impossible_selector::contradiction;
 use crate::engine::Truth;
 use crate::finding::Safety;
 use crate::inventory::Workload;
-use crate::label::{CLUSTER, NAMESPACE, NAMESPACE_LABELS, SERVICE_ACCOUNT};
+use crate::label::is_given;
 use crate::lint::context::{Context, elements, subject_selector};
 use crate::lint::found::{Findings, Found, listed};
 use crate::lint::matching::matches;
@@ -94,10 +94,8 @@ fn may_match(context: &Context<'_, '_>, requirements: &[Requirement<'_>]) -> boo
 
 /// Whether it asks for a label that tells workloads apart.
 pub(super) fn is_pod_label(requirement: &Requirement<'_>) -> bool {
-    let key = requirement.key.as_ref();
-    let given = [NAMESPACE, CLUSTER, SERVICE_ACCOUNT].contains(&key) || key.starts_with(NAMESPACE_LABELS);
     requirement.operator == Operator::In
-        && !given
+        && !is_given(&requirement.key)
         && matches!(requirement.source.as_ref(), "any" | "k8s")
         && !matches!(requirement.origin, Origin::Injected)
 }
