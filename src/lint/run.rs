@@ -2,6 +2,7 @@
 //! is silenced.
 
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
 use super::context::{Context, Judge};
 use super::found::{Findings, Found};
@@ -84,12 +85,9 @@ impl Outcome {
     /// Adds what was found in another cluster. What silences something in one of
     /// them is not unused.
     fn add(&mut self, other: Self) {
-        let is_known = |found: &Found, known: &[Found]| {
-            known.iter().any(|own| own.rule.id == found.rule.id && own.primary.span == found.primary.span)
-        };
-        let new: Vec<Found> =
-            other.findings.into_iter().filter(|found| !is_known(found, &self.findings)).collect();
-        self.findings.extend(new);
+        let key = |found: &Found| (found.rule.id, found.primary.span);
+        let known: FxHashSet<_> = self.findings.iter().map(key).collect();
+        self.findings.extend(other.findings.into_iter().filter(|found| !known.contains(&key(found))));
         self.findings.sort_by_key(place_in_order);
         self.unused.retain(|own| other.unused.iter().any(|unused| unused.span == own.span));
     }

@@ -26,15 +26,7 @@ impl Fix {
         is_wanted: impl Fn(&Opened) -> bool,
     ) -> Self {
         let mut safety = parts.iter().map(|part| part.candidate.safety).max().unwrap_or(Safety::Safe);
-        let together = match parts.as_slice() {
-            [part] => Ok(Together {
-                files: part.files.clone(),
-                opened: part.opened.clone(),
-                spread: part.spread.clone(),
-                guarded: part.guarded,
-            }),
-            parts => prover.prove_together(parts.iter()),
-        };
+        let together = prover.prove_together(parts.iter());
         let alone = |opened: &Opened| parts.iter().any(|part| part.opened.contains(opened));
         let elsewhere = |flow: &String| parts.iter().any(|part| part.spread.surplus.contains(flow));
         let corrects = parts.iter().all(|part| part.candidate.corrects);

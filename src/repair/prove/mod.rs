@@ -64,6 +64,14 @@ pub struct Together {
     pub guarded: usize,
 }
 
+impl Together {
+    /// An edit that nothing is to be put together with: it is proven already.
+    fn of(alone: &Proven) -> Self {
+        let Proven { files, opened, spread, guarded, .. } = alone;
+        Self { files: files.clone(), opened: opened.clone(), spread: spread.clone(), guarded: *guarded }
+    }
+}
+
 /// A flow that passes after an edit and did not before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Opened {
@@ -193,6 +201,10 @@ impl<'p, 'm, 's> Prover<'p, 'm, 's> {
         &self,
         fixes: impl Iterator<Item = &'c Proven> + Clone,
     ) -> Result<Together, Disproof> {
+        let mut all = fixes.clone();
+        if let (Some(alone), None) = (all.next(), all.next()) {
+            return Ok(Together::of(alone));
+        }
         let (edited, ()) = self.edited(fixes.clone().map(|fix| &fix.candidate), |_| ())?;
         for fix in fixes.clone() {
             let mended = self.mended(&edited, &fix.mends, fix.candidate.assumption.as_ref());
